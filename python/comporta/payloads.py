@@ -1,0 +1,106 @@
+"""What Python processes say to each other through the BEAM, which passes it on unread: msgpack, and nothing else.
+
+Every payload has one shape, given here once as a type, so that both ends agree on it. `unpack` raises `ValueError` on bytes
+that are not msgpack; it makes no objects but numbers, text, bytes, lists and maps.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+import msgpack
+
+
+class Letter(TypedDict):
+    """A dead letter: a record that could not be counted, with all that is needed to see why and to replay it."""
+
+    partition: str
+    shown: str
+    offset: int
+    next: int
+    attempt: int
+    reason: str
+    error: str
+    traceback: str | None
+    value: bytes | None
+    length: int
+    key: bytes | None
+    headers: list[tuple[str, bytes | None]]
+    timestamp: int | None
+    at: int
+
+
+class Columns(TypedDict):
+    """One metric's deltas of one batch, as columns of equal length."""
+
+    buckets: list[int]
+    keys: list[str]
+    deltas: list[Any]
+
+
+class Result(TypedDict):
+    """What a batch came to: the deltas of every metric by name, dead letters, and counts of rows for the log."""
+
+    metrics: dict[str, Columns]
+    letters: list[Letter]
+    late: int
+    expired: int
+    without_id: int
+
+
+class KnownPartition(TypedDict):
+    """A partition as the store remembers it. `meta` and `mark` are the source's own, unread by anybody else."""
+
+    partition: str
+    shown: str
+    upto: int
+    mark: bytes
+    meta: bytes
+
+
+class Known(TypedDict):
+    """What a source is told when it starts. Once `started`, a partition that is not listed starts at its beginning."""
+
+    generation: str
+    started: bool
+    partitions: list[KnownPartition]
+
+
+class AssignedPartition(TypedDict):
+    """A partition that a source has taken on, and the offset it starts at if the store has never seen it."""
+
+    partition: str
+    shown: str
+    start: int
+    meta: bytes
+
+
+class SourceRecord(TypedDict):
+    """One record in a payload of the format `records`."""
+
+    offset: int
+    value: bytes | None
+    key: bytes | None
+    timestamp: int | None
+    headers: list[tuple[str, bytes | None]]
+    partition: str
+    shown: str
+    source_offset: int
+
+
+Claim = tuple[bytes, str, int]
+"""An event id, and the position (partition, offset) that claims it."""
+
+
+def pack(payload: Any) -> bytes:
+    """Encode a payload of any of the shapes above; integers must fit 64 bits (metrics encode larger ones as text)."""
+    packed: bytes = msgpack.packb(payload, use_bin_type=True)
+    return packed
+
+
+def unpack(data: bytes | bytearray | memoryview) -> Any:
+    """Decode a payload. Raises `ValueError` on anything but one whole msgpack value."""
+    try:
+        return msgpack.unpackb(data, raw=False, strict_map_key=False)
+    except (msgpack.UnpackException, TypeError) as error:
+        raise ValueError(f"not a msgpack payload: {error}") from error

@@ -59,10 +59,14 @@ class KnownPartition(TypedDict):
 
 
 class Known(TypedDict):
-    """What a source is told when it starts. Once `started`, a partition that is not listed starts at its beginning."""
+    """What a source is told when it starts. Once `started`, a partition that is not listed starts at its beginning.
+
+    Before, `start` is where a reset said to begin (`earliest`, `latest` or a time), and None leaves that to the run.
+    """
 
     generation: str
     started: bool
+    start: str | None
     partitions: list[KnownPartition]
 
 

@@ -1,0 +1,268 @@
+"""The embedded sink: a flush is one transaction of an SQLite file.
+
+As everything of a flush is one transaction, nothing is ever decided and not yet applied.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from comporta import payloads
+from comporta.database import Database, database_path
+from comporta.errors import SupersededError
+from comporta.generations import Generation
+from comporta.letters import LetterId, write_letters
+from comporta.ownership import Ownership
+from comporta.payloads import AssignedPartition
+from comporta.sinks.contract import Cell, Checkpoint, Ledger, Sink, Snapshot
+
+CHECKPOINT = "partition, shown, start, upto, flush, mark, meta, consumed, counted, dropped, duplicates, dead"
+
+
+class SQLiteSink(Sink):
+    """A sink in an SQLite file; one connection reads and one writes, so that a flush holds up no read."""
+
+    def __init__(self, url: str, *, create: bool) -> None:
+        self._path = database_path(url)
+        self._writer = Database(self._path, create=create, durable=True)
+        self._reader = Database(self._path, create=False, durable=False)
+        self._writing = threading.Lock()
+        self._ownerships: dict[str, Ownership] = {}
+        self._numbers: dict[tuple[str, str], int] = {}
+
+    def own(self, pipeline: str) -> str | None:
+        return self._ownerships.setdefault(pipeline, Ownership(self._path, pipeline)).take()
+
+    def current(self, pipeline: str) -> Generation | None:
+        return self._reader.read(lambda connection: _current(connection, pipeline))
+
+    def install(self, generation: Generation, instead_of: str | None) -> bool:
+        def work(connection: sqlite3.Connection) -> bool:
+            current = _current(connection, generation.pipeline)
+            if (current and current.id) != instead_of:
+                return False
+            connection.execute("UPDATE generations SET current = 0 WHERE id = ?", [instead_of])
+            connection.execute(
+                "INSERT INTO generations (id, pipeline, current, created, start, definition, retired)"
+                " VALUES (?, ?, 1, ?, ?, ?, ?)",
+                [
+                    generation.id,
+                    generation.pipeline,
+                    int(time.time()),
+                    generation.start,
+                    *_definition(generation),
+                ],
+            )
+            return True
+
+        with self._writing:
+            return self._writer.write(work)
+
+    def redefine(self, generation: Generation) -> None:
+        with self._writing:
+            self._writer.write(
+                lambda connection: connection.execute(
+                    "UPDATE generations SET definition = ?, retired = ? WHERE id = ?",
+                    [*_definition(generation), generation.id],
+                )
+            )
+
+    def forget(self, pipeline: str) -> None:
+        old = "SELECT id FROM generations WHERE pipeline = ? AND NOT current"
+
+        def work(connection: sqlite3.Connection) -> None:
+            for statement in (
+                "DELETE FROM rows WHERE partition IN (SELECT number FROM partitions WHERE generation IN ({}))",
+                "DELETE FROM partitions WHERE generation IN ({})",
+                "DELETE FROM letters WHERE generation IN ({})",
+                "DELETE FROM replay_log WHERE generation IN ({})",
+                "DELETE FROM replayed WHERE generation IN ({})",
+                "DELETE FROM claims WHERE generation IN (SELECT number FROM names WHERE name IN ({}))",
+                "DELETE FROM generations WHERE id IN ({})",
+            ):
+                connection.execute(statement.format(old), [pipeline])
+
+        with self._writing:
+            self._writer.write(work)
+
+    def checkpoints(self, generation: str) -> list[Checkpoint]:
+        rows = self._reader.read(
+            lambda connection: connection.execute(
+                f"SELECT {CHECKPOINT} FROM partitions WHERE generation = ? ORDER BY number", [generation]
+            ).fetchall()
+        )
+        return [_checkpoint(row) for row in rows]
+
+    def open(self, generation: str, partitions: Sequence[AssignedPartition]) -> list[Checkpoint]:
+        def work(connection: sqlite3.Connection) -> list[Checkpoint]:
+            _check_current(connection, generation)
+            connection.execute(
+                "UPDATE generations SET started = 1 WHERE id = ? AND NOT started", [generation]
+            )
+            return [self._open(connection, generation, partition) for partition in partitions]
+
+        with self._writing:
+            return self._writer.write(work)
+
+    def _open(
+        self, connection: sqlite3.Connection, generation: str, assigned: AssignedPartition
+    ) -> Checkpoint:
+        connection.execute(
+            "INSERT INTO partitions (generation, partition, shown, meta, start, upto, flush, mark)"
+            " VALUES (?, ?, ?, ?, ?, ?, '', x'') ON CONFLICT (generation, partition)"
+            " DO UPDATE SET shown = excluded.shown, meta = excluded.meta"
+            " WHERE shown != excluded.shown OR meta != excluded.meta",
+            [
+                *(generation, assigned["partition"], assigned["shown"], assigned["meta"]),
+                *(assigned["start"], assigned["start"]),
+            ],
+        )
+        return _checkpoint(
+            connection.execute(
+                f"SELECT {CHECKPOINT} FROM partitions WHERE generation = ? AND partition = ?",
+                [generation, assigned["partition"]],
+            ).fetchone()
+        )
+
+    def read(self, generation: str, partition: str, metric: str, cells: Sequence[Cell]) -> dict[Cell, Any]:
+        def work(connection: sqlite3.Connection) -> dict[Cell, Any]:
+            number = self._number(connection, generation, partition)
+            found = {}
+            for cell in cells:
+                row = connection.execute(
+                    "SELECT state FROM rows WHERE partition = ? AND metric = ? AND bucket = ? AND key = ?",
+                    (number, metric, *cell),
+                ).fetchone()
+                if row:
+                    found[cell] = _unpacked(row[0])
+            return found
+
+        return self._reader.read(work)
+
+    def was_replayed(self, generation: str, letters: Sequence[LetterId]) -> set[LetterId]:
+        def work(connection: sqlite3.Connection) -> set[LetterId]:
+            return {
+                letter
+                for letter in letters
+                if connection.execute(
+                    'SELECT 1 FROM replayed WHERE generation = ? AND partition = ? AND "offset" = ? AND attempt = ?',
+                    (generation, *letter),
+                ).fetchone()
+            }
+
+        return self._reader.read(work)
+
+    def flush(self, generation: str, snapshots: Sequence[Snapshot]) -> list[bool]:
+        def work(connection: sqlite3.Connection) -> list[bool]:
+            _check_current(connection, generation)
+            return [self._decide(connection, generation, snapshot) for snapshot in snapshots]
+
+        with self._writing:
+            return self._writer.write(work)
+
+    def _decide(self, connection: sqlite3.Connection, generation: str, snapshot: Snapshot) -> bool:
+        after = snapshot.after
+        number, *last = connection.execute(
+            "SELECT number, upto, flush FROM partitions WHERE generation = ? AND partition = ?",
+            [generation, after.partition],
+        ).fetchone()
+        if last == [after.upto, after.flush]:  # a commit that was answered by an error, and happened
+            return True
+        if last != [snapshot.before.upto, snapshot.before.flush]:
+            return False
+        ledger = after.ledger
+        connection.execute(
+            "UPDATE partitions SET upto = ?, flush = ?, mark = ?, consumed = ?, counted = ?, dropped = ?,"
+            " duplicates = ?, dead = ? WHERE number = ?",
+            [
+                *(after.upto, after.flush, after.mark),
+                *(ledger.consumed, ledger.counted, ledger.dropped, ledger.duplicates, ledger.dead),
+                number,
+            ],
+        )
+        for metric, rows in snapshot.rows.items():
+            connection.executemany(
+                "INSERT OR REPLACE INTO rows (partition, metric, bucket, key, state) VALUES (?, ?, ?, ?, ?)",
+                ((number, metric, bucket, key, _packed(state)) for (bucket, key), state in rows.items()),
+            )
+        write_letters(connection, generation, snapshot.letters)
+        connection.executemany(
+            "INSERT OR IGNORE INTO replayed VALUES (?, ?, ?, ?)",
+            [(generation, *letter) for letter in snapshot.replayed],
+        )
+        return True
+
+    def rows(
+        self, generation: str, metric: str, since: int | None, until: int | None
+    ) -> Iterator[tuple[int, str, Any]]:
+        found = self._reader.connection.execute(
+            "SELECT bucket, key, state FROM rows"
+            " WHERE partition IN (SELECT number FROM partitions WHERE generation = ?) AND metric = ?"
+            " AND bucket >= ifnull(?, bucket) AND bucket < ifnull(?, bucket + 1) ORDER BY bucket",
+            [generation, metric, since, until],
+        )
+        return ((bucket, key, _unpacked(state)) for bucket, key, state in found)
+
+    def _number(self, connection: sqlite3.Connection, generation: str, partition: str) -> int:
+        """The number that rows know a partition by; it never changes."""
+        if (generation, partition) not in self._numbers:
+            (number,) = connection.execute(
+                "SELECT number FROM partitions WHERE generation = ? AND partition = ?",
+                [generation, partition],
+            ).fetchone()
+            self._numbers[generation, partition] = number
+        return self._numbers[generation, partition]
+
+
+def _current(connection: sqlite3.Connection, pipeline: str) -> Generation | None:
+    row = connection.execute(
+        "SELECT id, start, started, definition, retired FROM generations WHERE pipeline = ? AND current",
+        [pipeline],
+    ).fetchone()
+    if row is None:
+        return None
+    identity, start, started, definition, retired = row
+    succeeded = connection.execute(
+        "SELECT 1 FROM partitions WHERE generation = ? AND consumed > dead LIMIT 1", [identity]
+    ).fetchone()
+    return Generation(
+        pipeline=pipeline,
+        definition=json.loads(definition),
+        start=start,
+        retired=json.loads(retired),
+        id=identity,
+        started=bool(started),
+        succeeded=succeeded is not None,
+    )
+
+
+def _check_current(connection: sqlite3.Connection, generation: str) -> None:
+    if not connection.execute("SELECT 1 FROM generations WHERE id = ? AND current", [generation]).fetchone():
+        raise SupersededError("the pipeline was reset while it ran: run it again to count from the new start")
+
+
+def _definition(generation: Generation) -> tuple[str, str]:
+    return json.dumps(generation.definition), json.dumps(generation.retired)
+
+
+def _checkpoint(row: Sequence[Any]) -> Checkpoint:
+    partition, shown, start, upto, flush, mark, meta, *ledger = row
+    return Checkpoint(partition, shown, start, upto, flush, mark, meta, Ledger(*ledger))
+
+
+def _packed(state: Any) -> Any:
+    """A state as a column: a number that SQLite can keep as it is, so that people can read it, else msgpack."""
+    number = (type(state) is int and -(2**63) <= state < 2**63) or (
+        type(state) is float and math.isfinite(state)
+    )
+    return state if number else payloads.pack(state)
+
+
+def _unpacked(column: Any) -> Any:
+    return payloads.unpack(column) if isinstance(column, bytes) else column

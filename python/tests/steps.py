@@ -1,0 +1,88 @@
+"""What tests of sinks, letters and queries write: generations, checkpoints' steps, letters."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from comporta.generations import Generation
+from comporta.letters import LetterId
+from comporta.payloads import AssignedPartition, Letter
+from comporta.sinks import Checkpoint, Ledger, Snapshot
+from comporta.sinks.contract import Cell
+
+flushes = itertools.count(1)
+
+
+def metric(name: str, kind: str = "count", **options: Any) -> dict[str, Any]:
+    """A metric's definition."""
+    return {"name": name, "kind": kind, "of": None, "by": [], "every": None, "k": None, **options}
+
+
+def definition(*metrics: dict[str, Any], name: str = "access-log") -> dict[str, Any]:
+    """A pipeline's definition."""
+    return {
+        "name": name,
+        "file": "access.py",
+        "time_format": None,
+        "dedup": None,
+        "ordered_by": None,
+        "late": None,
+        "retention": None,
+        "metrics": list(metrics) or [metric("requests", by=["status"], every=60)],
+    }
+
+
+def generation(*metrics: dict[str, Any], name: str = "access-log", start: str | None = None) -> Generation:
+    """A new generation of a pipeline."""
+    return Generation(name, definition(*metrics, name=name), start=start)
+
+
+def assigned(
+    partition: str, start: int = 0, shown: str = "/var/log/a", meta: bytes = b"m"
+) -> AssignedPartition:
+    """A partition as a source announces it."""
+    return AssignedPartition(partition=partition, shown=shown, start=start, meta=meta)
+
+
+def letter(offset: int, *, partition: str = "file-1", attempt: int = 0, **parts: Any) -> Letter:
+    """A dead letter."""
+    whole: Letter = {
+        "partition": partition,
+        "shown": "/var/log/a",
+        "offset": offset,
+        "next": offset + 10,
+        "attempt": attempt,
+        "reason": "exception",
+        "error": "ValueError: no",
+        "traceback": "Traceback ...",
+        "value": b"a\xff line",
+        "length": 7,
+        "key": None,
+        "headers": [],
+        "timestamp": None,
+        "at": 1_700_000_000_000,
+    }
+    return {**whole, **parts}  # type: ignore[typeddict-item]
+
+
+def step(
+    before: Checkpoint,
+    upto: int,
+    rows: Mapping[str, Mapping[Cell, Any]] | None = None,
+    *,
+    letters: Sequence[Letter] = (),
+    replayed: Sequence[LetterId] = (),
+    ledger: Ledger | None = None,
+) -> Snapshot:
+    """A flush from `before` to `upto`, in which `ledger` more records ended."""
+    after = replace(
+        before,
+        upto=upto,
+        flush=f"flush-{next(flushes)}",
+        mark=b"mark-%d" % upto,
+        ledger=before.ledger + (ledger or Ledger(consumed=1, counted=1)),
+    )
+    return Snapshot(before, after, rows or {}, letters, frozenset(replayed))

@@ -1,7 +1,7 @@
 """The frames that a Python process and the BEAM exchange over a Unix socket.
 
-A frame is the 4-byte big-endian length of what follows, the length of the header, the header (at most 64 KiB of
-`comporta.etf`, a map with a `kind` and an `id`) and the payload, the affair of those who send and receive it.
+A frame is the 4-byte big-endian length of what follows, the length of the header, the header (at most 64 KiB
+of `comporta.etf`: a map with a `kind` and an `id`) and the payload, the affair of those who send and receive it.
 """
 
 from __future__ import annotations

@@ -1,0 +1,68 @@
+defmodule Comporta.Python.Directory do
+  @moduledoc """
+  The directory of this BEAM's sockets: nobody else may enter it, and it goes when the BEAM does.
+
+  A BEAM that was killed leaves its directory behind; the next one on the same host removes it.
+  """
+
+  use GenServer
+
+  import Bitwise
+
+  @prefix "comporta-"
+  # What a socket's path may have, in bytes, on every system (sockaddr_un), less what the names below take.
+  @longest_parent 104 - 48
+
+  @doc "Makes the directory."
+  @spec start_link(term) :: GenServer.on_start()
+  def start_link(_argument), do: GenServer.start_link(__MODULE__, nil, name: __MODULE__)
+
+  @doc "A path for a new socket."
+  @spec socket_path() :: Path.t()
+  def socket_path, do: GenServer.call(__MODULE__, :socket_path)
+
+  @impl true
+  def init(nil) do
+    Process.flag(:trap_exit, true)
+    parent = Enum.find([System.tmp_dir!(), "/tmp"], &(byte_size(&1) <= @longest_parent))
+    mine = @prefix <> host() <> "-"
+    sweep(parent, mine)
+    directory = Path.join(parent, "#{mine}#{System.pid()}-#{Base.encode16(:crypto.strong_rand_bytes(4))}")
+    # Making it fails where it exists, so it is our own; until it is closed to others there is nothing in it.
+    File.mkdir!(directory)
+    File.chmod!(directory, 0o700)
+    {:ok, %{directory: directory, count: 0}}
+  end
+
+  @impl true
+  def handle_call(:socket_path, _from, %{directory: directory, count: count} = state) do
+    {:reply, Path.join(directory, Integer.to_string(count)), %{state | count: count + 1}}
+  end
+
+  # The ports of the commands that `sweep/2` runs have ended.
+  @impl true
+  def handle_info({:EXIT, _port, :normal}, state), do: {:noreply, state}
+
+  @impl true
+  def terminate(_reason, %{directory: directory}), do: File.rm_rf(directory)
+
+  # Containers that share a directory do not share process numbers.
+  defp host do
+    {:ok, name} = :inet.gethostname()
+    Integer.to_string(:erlang.phash2(name) &&& 0xFFFFFF, 36)
+  end
+
+  defp sweep(parent, mine) do
+    for name <- File.ls!(parent),
+        String.starts_with?(name, mine),
+        not alive?(String.replace_prefix(name, mine, "")) do
+      File.rm_rf(Path.join(parent, name))
+    end
+  end
+
+  defp alive?(rest) do
+    [pid | _] = String.split(rest, "-")
+    {_output, status} = System.cmd("/bin/sh", ["-c", "kill -0 \"$1\"", "sh", pid], stderr_to_stdout: true)
+    status == 0
+  end
+end

@@ -1,0 +1,191 @@
+defmodule Comporta.Config do
+  @moduledoc """
+  The settings of a run, read from the environment once and validated once; the rest of the code trusts them.
+
+  | variable | meaning | default |
+  | --- | --- | --- |
+  | `COMPORTA_FILE` | the pipeline's `FILE.py`, or `FILE.py:name`; without it the release starts no pipeline | none |
+  | `COMPORTA_PYTHON` | the interpreter that has `comporta` installed | `python3` |
+  | `COMPORTA_SOURCE` | `file:GLOB` or `-` | required |
+  | `COMPORTA_STORE` | `sqlite:PATH` | `sqlite:.comporta/NAME.db` |
+  | `COMPORTA_CLAIMS` | where event ids are claimed | the store |
+  | `COMPORTA_DEAD` | where dead letters go | the store |
+  | `COMPORTA_WORKERS` | how many Python workers | the number of cores |
+  | `COMPORTA_START` | `earliest`, `latest` or a time: where partitions start that are there at the first run | `earliest` |
+  | `COMPORTA_UNTIL_END` | `true`: stop at the end that the source has now | `false` |
+  | `COMPORTA_FLUSH_EVERY` | how often results are made durable | `1s` |
+  | `COMPORTA_BATCH_TIMEOUT` | how long a worker may take for a batch | `60s` |
+  | `COMPORTA_WORKER_MEMORY` | resident memory at which a worker is replaced | `1GiB` |
+  | `COMPORTA_WORKER_BATCHES` | replace a worker after that many batches | never |
+  | `COMPORTA_WORKER_AGE` | replace a worker after that time | never |
+  | `COMPORTA_MAX_IN_FLIGHT` | bytes that may be read and not yet folded | `256MiB` |
+  | `COMPORTA_MAX_FRAME` | the largest frame, and so nearly the largest record | `64MiB` |
+  | `COMPORTA_BATCH_BYTES` | the size that batches are aimed at | `1MiB` |
+  | `COMPORTA_DRAIN_TIMEOUT` | how long stopping may take | `30s` |
+  | `COMPORTA_LOG_FORMAT` | `text` or `json` | `text` |
+  | `COMPORTA_PROGRESS_FD` | a descriptor to report progress on | none |
+  """
+
+  # What of a frame is the header's, and not the record's.
+  @header_room 128 * 1024
+  @durations %{"ms" => 1, "s" => 1_000, "m" => 60_000, "h" => 3_600_000, "d" => 86_400_000}
+  @sizes %{"B" => 1, "KiB" => 1024, "MiB" => 1024 ** 2, "GiB" => 1024 ** 3}
+
+  defstruct [
+    :file,
+    :name,
+    :python,
+    :source,
+    :store,
+    :claims,
+    :dead,
+    :workers,
+    :start,
+    :until_end,
+    :flush_every,
+    :batch_timeout,
+    :worker_memory,
+    :worker_batches,
+    :worker_age,
+    :max_in_flight,
+    :max_frame,
+    :max_record,
+    :batch_bytes,
+    :drain_timeout,
+    :log_format,
+    :progress_fd
+  ]
+
+  @type t :: %__MODULE__{
+          file: Path.t() | nil,
+          name: String.t() | nil,
+          python: Path.t(),
+          source: String.t() | nil,
+          store: String.t() | nil,
+          claims: String.t() | nil,
+          dead: String.t() | nil,
+          workers: pos_integer,
+          start: String.t(),
+          until_end: boolean,
+          flush_every: pos_integer,
+          batch_timeout: pos_integer,
+          worker_memory: pos_integer,
+          worker_batches: pos_integer | nil,
+          worker_age: pos_integer | nil,
+          max_in_flight: pos_integer,
+          max_frame: pos_integer,
+          max_record: pos_integer,
+          batch_bytes: pos_integer,
+          drain_timeout: pos_integer,
+          log_format: :text | :json,
+          progress_fd: non_neg_integer | nil
+        }
+
+  @doc """
+  The settings that the environment gives, a map of variable names to text. Durations are milliseconds, sizes bytes.
+
+  An error says which variable is wrong, and what would be right.
+  """
+  @spec from_env(%{optional(String.t()) => String.t()}) :: {:ok, t} | {:error, String.t()}
+  def from_env(env) do
+    {file, name} = file(text(env, "FILE"))
+    max_frame = size(env, "MAX_FRAME", "64MiB")
+
+    config = %__MODULE__{
+      file: file,
+      name: name,
+      python: python(text(env, "PYTHON") || "python3"),
+      source: text(env, "SOURCE"),
+      store: text(env, "STORE"),
+      claims: text(env, "CLAIMS"),
+      dead: text(env, "DEAD"),
+      workers: count(env, "WORKERS") || System.schedulers_online(),
+      start: text(env, "START") || "earliest",
+      until_end: one_of(env, "UNTIL_END", %{"true" => true, "false" => false}, "false"),
+      flush_every: duration(env, "FLUSH_EVERY", "1s"),
+      batch_timeout: duration(env, "BATCH_TIMEOUT", "60s"),
+      worker_memory: size(env, "WORKER_MEMORY", "1GiB"),
+      worker_batches: count(env, "WORKER_BATCHES"),
+      worker_age: duration(env, "WORKER_AGE", nil),
+      max_in_flight: size(env, "MAX_IN_FLIGHT", "256MiB"),
+      max_frame: max_frame,
+      max_record: max(max_frame - @header_room, 1),
+      batch_bytes: size(env, "BATCH_BYTES", "1MiB"),
+      drain_timeout: duration(env, "DRAIN_TIMEOUT", "30s"),
+      log_format: one_of(env, "LOG_FORMAT", %{"text" => :text, "json" => :json}, "text"),
+      progress_fd: descriptor(env, "PROGRESS_FD")
+    }
+
+    {:ok, complete(config)}
+  catch
+    {:invalid, variable, value, right} ->
+      {:error, "COMPORTA_#{variable} is #{inspect(value)}: it must be #{right}"}
+  end
+
+  defp complete(%{file: file, source: nil}) when file != nil,
+    do: throw({:invalid, "SOURCE", "", "given, such as file:logs/*.log, or - for stdin"})
+
+  defp complete(config), do: config
+
+  defp text(env, variable) do
+    case env["COMPORTA_" <> variable] do
+      "" -> nil
+      value -> value
+    end
+  end
+
+  defp file(nil), do: {nil, nil}
+
+  defp file(text) do
+    case Regex.run(~r/\A(.+\.py):([^\/:]+)\z/s, text) do
+      [_, file, name] -> {Path.expand(file), name}
+      nil -> {Path.expand(text), nil}
+    end
+  end
+
+  defp python(command) do
+    System.find_executable(command) || throw({:invalid, "PYTHON", command, "a Python interpreter"})
+  end
+
+  defp count(env, variable) do
+    with value when value != nil <- text(env, variable) do
+      case Integer.parse(value) do
+        {count, ""} when count > 0 -> count
+        _ -> throw({:invalid, variable, value, "a whole number above 0"})
+      end
+    end
+  end
+
+  defp descriptor(env, variable) do
+    with value when value != nil <- text(env, variable) do
+      case Integer.parse(value) do
+        {number, ""} when number > 2 -> number
+        _ -> throw({:invalid, variable, value, "the number of an open descriptor"})
+      end
+    end
+  end
+
+  defp one_of(env, variable, values, default) do
+    value = text(env, variable) || default
+    right = values |> Map.keys() |> Enum.sort(:desc) |> Enum.join(" or ")
+    Map.get_lazy(values, value, fn -> throw({:invalid, variable, value, right}) end)
+  end
+
+  defp duration(env, variable, default),
+    do: quantity(env, variable, default, @durations, "a duration such as 250ms, 1s, 5m or 1h")
+
+  defp size(env, variable, default),
+    do: quantity(env, variable, default, @sizes, "a size such as 512KiB, 256MiB or 1GiB")
+
+  defp quantity(env, variable, default, units, right) do
+    with value when value != nil <- text(env, variable) || default do
+      with {number, unit} <- Float.parse(value),
+           {:ok, factor} <- Map.fetch(units, unit),
+           amount when amount > 0 <- round(number * factor) do
+        amount
+      else
+        _ -> throw({:invalid, variable, value, right})
+      end
+    end
+  end
+end

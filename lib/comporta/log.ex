@@ -1,0 +1,69 @@
+defmodule Comporta.Log do
+  @moduledoc """
+  The log: one line an event on stderr, as text or as JSON, whatever user code prints.
+
+  A formatter of Erlang's `:logger`; the handler is set up by `setup/1`.
+  """
+
+  @longest 8_192
+
+  @doc "Has everything that is logged go to stderr in `format`."
+  @spec setup(:text | :json) :: :ok
+  def setup(format) do
+    _ = :logger.remove_handler(:default)
+    _ = :logger.remove_handler(__MODULE__)
+
+    :logger.add_handler(__MODULE__, :logger_std_h, %{
+      config: %{type: :standard_error},
+      formatter: {__MODULE__, %{format: format}},
+      filters: [progress: {&:logger_filters.progress/2, :stop}]
+    })
+  end
+
+  @doc "Formats an event: what Erlang's `:logger` asks of a formatter."
+  @spec format(:logger.log_event(), map) :: iodata
+  def format(%{level: level, msg: message, meta: meta}, %{format: format}) do
+    line(format, time(meta), level, text(message, meta))
+  end
+
+  defp line(:text, time, level, text),
+    do: [time, " [", to_string(level), "] ", String.replace(text, "\n", "\n  "), "\n"]
+
+  defp line(:json, time, level, text) do
+    [~s({"time":), json(time), ~s(,"level":), json(to_string(level)), ~s(,"message":), json(text), "}\n"]
+  end
+
+  defp time(%{time: microseconds}) do
+    microseconds
+    |> DateTime.from_unix!(:microsecond)
+    |> DateTime.truncate(:millisecond)
+    |> DateTime.to_iso8601()
+  end
+
+  defp text({:string, chardata}, _meta), do: printable(IO.chardata_to_string(chardata))
+
+  defp text({:report, report}, %{report_cb: callback}) when is_function(callback, 1),
+    do: text(callback.(report), %{})
+
+  defp text({:report, report}, %{report_cb: callback}) when is_function(callback, 2) do
+    printable(
+      IO.chardata_to_string(callback.(report, %{depth: 20, chars_limit: @longest, single_line: false}))
+    )
+  end
+
+  defp text({:report, report}, _meta), do: inspect(report, limit: 50, printable_limit: @longest)
+
+  defp text({format, arguments}, _meta),
+    do: printable(to_string(:io_lib.format(format, arguments, chars_limit: @longest)))
+
+  # What user code prints need not be text.
+  defp printable(text), do: if(String.valid?(text), do: text, else: inspect(text, binaries: :as_strings))
+
+  defp json(text), do: [?", for(<<char::utf8 <- text>>, do: escape(char)), ?"]
+
+  defp escape(?"), do: ~S(\")
+  defp escape(?\\), do: ~S(\\)
+  defp escape(?\n), do: ~S(\n)
+  defp escape(char) when char < 0x20 or char == 0x7F, do: :io_lib.format("\\u~4.16.0b", [char])
+  defp escape(char), do: <<char::utf8>>
+end

@@ -1,0 +1,25 @@
+defmodule Comporta.Pipeline.Result do
+  @moduledoc """
+  What a worker made of a range of offsets: the counts of the ledger, and a payload that only the store reads.
+
+  A batch that was halved comes out as several results, each with its own range. `mark` is that of the batch where the
+  result reaches the batch's end, and `nil` before.
+  """
+
+  alias Comporta.Ledger
+
+  @enforce_keys [:partition, :assignment, :start, :first, :next, :ledger, :payload]
+  defstruct @enforce_keys ++ [mark: nil, replay: nil]
+
+  @type t :: %__MODULE__{
+          partition: binary,
+          assignment: pos_integer,
+          start: non_neg_integer,
+          first: non_neg_integer,
+          next: non_neg_integer,
+          ledger: Ledger.t(),
+          mark: binary | nil,
+          replay: list | nil,
+          payload: binary
+        }
+end

@@ -1,0 +1,293 @@
+defmodule Comporta.Pipeline.Source do
+  @moduledoc """
+  The first stage: batches from the Python process that reads the source, to whoever asks for them.
+
+  Demand becomes credit: the process may send as many batches as were asked for and as fit the bytes that may be in
+  flight, counted from their arrival here until the store has folded what came of them. That bound holds for the whole
+  pipeline, whatever the backlog.
+
+  A partition is read under an assignment, a number of this stage's own that only grows. It is opened in the store,
+  which says where to start, and whenever the source's or the store's process was lost it is opened again under a new
+  assignment; what is still on its way under an old one is worth nothing and is dropped where it arrives.
+  """
+
+  use GenServer
+
+  require Logger
+
+  alias Comporta.{Backoff, Python, Status}
+  alias Comporta.Pipeline.{Assignments, Batch, Run, Store}
+  alias Comporta.Python.Death
+  alias Comporta.Stage.Producer
+
+  defstruct [
+    :run,
+    :producer,
+    python: nil,
+    ready?: false,
+    credit: 0,
+    assignments: Assignments.new(),
+    draining: nil,
+    finished?: false,
+    backoff: Backoff.new()
+  ]
+
+  @doc "Starts the source of a pipeline."
+  @spec start_link(Run.t()) :: GenServer.on_start()
+  def start_link(run), do: GenServer.start_link(__MODULE__, run, name: Run.name(run, :source))
+
+  @doc "Pulls no more, and returns when nothing is in flight any longer."
+  @spec drain(GenServer.server(), timeout) :: :ok
+  def drain(source, timeout), do: GenServer.call(source, :drain, timeout)
+
+  @impl true
+  def init(run) do
+    Process.flag(:trap_exit, true)
+    Store.subscribe(Run.name(run, :store))
+    key = if run.definition.ordered, do: & &1.partition
+    {:ok, %__MODULE__{run: run, producer: Producer.new(key: key)}}
+  end
+
+  @impl true
+  def handle_call(:drain, from, state) do
+    {waiting, producer} = Producer.clear(state.producer)
+    assignments = Assignments.dropped(state.assignments, waiting)
+    {:noreply, drained(%{state | producer: producer, assignments: assignments, draining: from})}
+  end
+
+  @impl true
+  def handle_info({:store, event}, state), do: {:noreply, store(event, state)}
+
+  def handle_info({:python, python, {:ready, _header, _payload}}, %{python: python} = state) do
+    {:noreply, pull(%{state | ready?: true, credit: 0})}
+  end
+
+  def handle_info({:python, python, {:frame, header, payload}}, %{python: python} = state) do
+    case frame(header, payload, state) do
+      %__MODULE__{} = state ->
+        {:noreply, state}
+
+      {:failed, words} ->
+        Run.report(state.run, {:failed, words})
+        {:stop, {:shutdown, :failed}, state}
+
+      :nonsense ->
+        Python.kill(python, :nonsense, "an unexpected #{inspect(header[:kind])} frame")
+        {:noreply, state}
+    end
+  end
+
+  def handle_info({:python, _python, _message}, state), do: {:noreply, state}
+
+  def handle_info(:start_python, state) do
+    Store.known(Run.name(state.run, :store))
+    {:noreply, state}
+  end
+
+  def handle_info({:EXIT, python, {:shutdown, %Death{} = death}}, %{python: python} = state) do
+    died(
+      %{forget(state) | python: nil, ready?: false, assignments: Assignments.revoke_all(state.assignments)},
+      death
+    )
+  end
+
+  def handle_info({:EXIT, _pid, _reason}, state), do: {:noreply, state}
+
+  def handle_info(message, state) do
+    case Producer.handle(state.producer, message) do
+      {:ok, producer} -> {:noreply, pull(%{state | producer: producer})}
+      :unknown -> {:noreply, state}
+    end
+  end
+
+  ## The store's events
+
+  defp store({:ready, _generation}, %{python: nil} = state) do
+    Store.known(Run.name(state.run, :store))
+    state
+  end
+
+  defp store({:ready, _generation}, state), do: open_all(state)
+  defp store({:known, payload}, %{python: nil} = state), do: start_python(state, payload)
+  defp store({:known, _payload}, state), do: state
+  defp store(:lost, state), do: forget(state)
+  defp store({:lost, _partition}, state), do: state |> forget() |> open_all()
+
+  defp store({:opened, partition}, state) do
+    if Assignments.current?(state.assignments, partition.assignment) and state.ready? do
+      seek = %{
+        kind: :seek,
+        id: 0,
+        partition: partition.partition,
+        assignment: partition.assignment,
+        offset: partition.upto
+      }
+
+      Python.send_frame(state.python, seek, "")
+      %{state | assignments: Assignments.opened(state.assignments, partition)}
+    else
+      state
+    end
+  end
+
+  defp store({:opened_all, assignment}, state) do
+    finish(%{state | assignments: Assignments.opened_all(state.assignments, assignment)})
+  end
+
+  defp store({:folded, result}, state) do
+    %{
+      state
+      | assignments: Assignments.folded(state.assignments, result),
+        backoff: Backoff.reset(state.backoff)
+    }
+    |> drained()
+    |> pull()
+    |> finish()
+  end
+
+  defp store({:checkpoint, partition, upto}, state) do
+    if state.ready?,
+      do: Python.send_frame(state.python, %{kind: :checkpoint, id: 0, partition: partition, upto: upto}, "")
+
+    finish(%{state | assignments: Assignments.checkpoint(state.assignments, partition, upto)})
+  end
+
+  defp open_all(state) do
+    {opens, assignments} = Assignments.open_all(state.assignments)
+    Enum.each(opens, fn {assignment, payload} -> open(state, assignment, payload) end)
+    %{state | assignments: assignments}
+  end
+
+  defp open(state, assignment, payload), do: Store.open(Run.name(state.run, :store), assignment, payload)
+
+  # What waits here to be worked on belongs to assignments that have ended.
+  defp forget(state) do
+    {_waiting, producer} = Producer.clear(state.producer)
+    drained(%{state | producer: producer, assignments: Assignments.forget(state.assignments)})
+  end
+
+  ## The process's frames
+
+  defp frame(%{kind: :assigned}, payload, state) do
+    {assignment, assignments} = Assignments.assign(state.assignments, payload)
+    open(state, assignment, payload)
+    %{state | assignments: assignments}
+  end
+
+  defp frame(%{kind: :batch} = header, payload, state) do
+    state = %{state | credit: state.credit - 1}
+
+    case batch(header, payload, state) do
+      {:ok, batch} -> pull(take(state, batch))
+      :stale -> pull(state)
+      :nonsense -> :nonsense
+    end
+  end
+
+  defp frame(%{kind: :end, partition: partition, offset: offset}, _payload, state) do
+    finish(%{state | assignments: Assignments.ends(state.assignments, partition, offset)})
+  end
+
+  defp frame(%{kind: :listed}, _payload, state),
+    do: finish(%{state | assignments: Assignments.listed(state.assignments)})
+
+  defp frame(%{kind: :lag, unit: unit, ends: ends}, _payload, state) do
+    Status.put(state.run.name, :lag, {Assignments.lag(state.assignments, ends), unit})
+    state
+  end
+
+  defp frame(%{kind: :failed, reason: reason}, _payload, _state), do: {:failed, reason}
+  defp frame(_header, _payload, _state), do: :nonsense
+
+  defp batch(%{partition: partition, assignment: assignment} = header, payload, state) do
+    with {:ok, start} <- Assignments.start(state.assignments, partition, assignment) do
+      {:ok, struct!(Batch, header |> Map.drop([:kind, :id]) |> Map.merge(%{start: start, payload: payload}))}
+    end
+  rescue
+    error in [KeyError, ArgumentError] ->
+      Logger.error("source: a batch that is none: #{Exception.message(error)}")
+      :nonsense
+  end
+
+  defp batch(_header, _payload, _state), do: :nonsense
+
+  defp take(%{draining: nil} = state, batch) do
+    Status.put(state.run.name, :worked?, true)
+    assignments = Assignments.in_flight(state.assignments, batch)
+    %{state | assignments: assignments, producer: Producer.emit(state.producer, [batch])}
+  end
+
+  defp take(state, _batch), do: state
+
+  ## Credit
+
+  defp pull(%{ready?: true, draining: nil, run: %{config: config}} = state) do
+    bytes = Assignments.bytes(state.assignments)
+    Status.put(state.run.name, :in_flight, Assignments.records(state.assignments))
+    room = div(config.max_in_flight - bytes, config.batch_bytes)
+    # A record larger than a batch must not stop the pipeline for good.
+    room = if bytes == 0, do: max(room, 1), else: room
+    more = min(Producer.demand(state.producer), room) - state.credit
+
+    if more > 0 do
+      Python.send_frame(state.python, %{kind: :pull, id: 0, count: more}, "")
+      %{state | credit: state.credit + more}
+    else
+      state
+    end
+  end
+
+  defp pull(state), do: state
+
+  defp drained(%{draining: from} = state) when from != nil do
+    if Assignments.bytes(state.assignments) == 0 do
+      GenServer.reply(from, :ok)
+      %{state | draining: :done}
+    else
+      state
+    end
+  end
+
+  defp drained(state), do: state
+
+  defp finish(%{finished?: false, run: %{config: %{until_end: true}}} = state) do
+    case Assignments.end_reached(state.assignments) do
+      :checkpoint ->
+        Run.report(state.run, :finished)
+        %{state | finished?: true}
+
+      :folded ->
+        Store.flush(Run.name(state.run, :store))
+        state
+
+      :no ->
+        state
+    end
+  end
+
+  defp finish(state), do: state
+
+  ## The interpreter
+
+  defp start_python(state, known) do
+    %{state | python: Run.start_python(state.run, :source, known), finished?: false}
+  end
+
+  defp died(state, %Death{cause: :refused} = death), do: failed(state, Death.message(death))
+
+  defp died(%{run: %{config: %{source: "-"}}} = state, death) do
+    failed(state, "the source #{Death.message(death)}: what it had read of stdin cannot be read again")
+  end
+
+  defp died(state, death) do
+    Logger.warning("source #{Death.message(death)}; started again, reading goes on from the checkpoints")
+    {delay, backoff} = Backoff.next(state.backoff)
+    Process.send_after(self(), :start_python, delay)
+    {:noreply, %{state | backoff: backoff}}
+  end
+
+  defp failed(state, words) do
+    Run.report(state.run, {:failed, words})
+    {:stop, {:shutdown, :failed}, state}
+  end
+end

@@ -1,0 +1,133 @@
+defmodule Comporta.Progress do
+  @moduledoc """
+  Tells the command that started this release how it goes, over a descriptor that the command handed down.
+
+  The frames are those that Python processes speak (`Comporta.Python.Frame`), one way: `banner`, `waiting`, `progress`
+  (four a second), and at the end `ledger` and `verdict`. When the command is gone, the other end closes, and the BEAM
+  drains and stops. Without a command, a banner and a line every 10 s go to the log.
+  """
+
+  use GenServer
+
+  require Logger
+
+  alias Comporta.{Config, Ledger, Status}
+  alias Comporta.Pipeline.Run
+  alias Comporta.Python.Frame
+
+  @report_ms 250
+  @log_ms 10_000
+
+  defstruct [:config, :port, :pipeline]
+
+  @doc "Starts the reporting."
+  @spec start_link(Config.t()) :: GenServer.on_start()
+  def start_link(config), do: GenServer.start_link(__MODULE__, config, name: __MODULE__)
+
+  @doc "A pipeline is about to run."
+  @spec banner(Run.t(), binary) :: :ok
+  def banner(run, generation), do: GenServer.cast(__MODULE__, {:banner, run, generation})
+
+  @doc "A pipeline waits, and for what."
+  @spec waiting(String.t()) :: :ok
+  def waiting(text), do: GenServer.cast(__MODULE__, {:waiting, text})
+
+  @doc "What became of all records."
+  @spec ledger(Ledger.t(), non_neg_integer, boolean) :: :ok
+  def ledger(ledger, in_flight, nothing_to_do),
+    do: GenServer.call(__MODULE__, {:ledger, ledger, in_flight, nothing_to_do})
+
+  @doc "How the run ended: exit status and, where it failed, why."
+  @spec verdict({0 | 1, String.t() | nil}) :: :ok
+  def verdict(verdict), do: GenServer.call(__MODULE__, {:verdict, verdict})
+
+  @impl true
+  def init(%{progress_fd: nil} = config) do
+    {:ok, _} = :timer.send_interval(@log_ms, :report)
+    {:ok, %__MODULE__{config: config}}
+  end
+
+  def init(%{progress_fd: descriptor} = config) do
+    {:ok, _} = :timer.send_interval(@report_ms, :report)
+
+    {:ok,
+     %__MODULE__{config: config, port: Port.open({:fd, descriptor, descriptor}, [:binary, :eof, packet: 4])}}
+  end
+
+  @impl true
+  def handle_cast({:banner, run, generation}, state) do
+    report(state, banner_header(run, generation))
+    {:noreply, %{state | pipeline: run.name}}
+  end
+
+  def handle_cast({:waiting, text}, state) do
+    report(state, %{kind: :waiting, text: text})
+    {:noreply, state}
+  end
+
+  @impl true
+  def handle_call({:ledger, ledger, in_flight, nothing_to_do}, _from, state) do
+    balanced = in_flight == 0 and Ledger.balanced?(ledger)
+    counts = Map.merge(ledger, %{in_flight: in_flight, balanced: balanced, nothing_to_do: nothing_to_do})
+    {:reply, report(state, Map.put(counts, :kind, :ledger)), state}
+  end
+
+  def handle_call({:verdict, {status, text}}, _from, state) do
+    {:reply, report(state, %{kind: :verdict, status: status, text: text}), state}
+  end
+
+  @impl true
+  def handle_info(:report, %{pipeline: nil} = state), do: {:noreply, state}
+
+  def handle_info(:report, %{pipeline: name} = state) do
+    {lag, unit} = Status.get(name, :lag, {0, "bytes"})
+    ledger = Status.get(name, :ledger, Ledger.new())
+    more = %{kind: :progress, in_flight: Status.get(name, :in_flight, 0), lag: lag, lag_unit: unit}
+    report(state, Map.merge(ledger, more))
+    {:noreply, state}
+  end
+
+  def handle_info({port, :eof}, %{port: port} = state) do
+    Logger.warning("the command that started this pipeline is gone: draining")
+    spawn(fn -> System.stop(1) end)
+    {:noreply, %{state | port: nil}}
+  end
+
+  def handle_info(_message, state), do: {:noreply, state}
+
+  defp report(%{port: nil}, %{kind: kind} = header) do
+    words = header |> Map.delete(:kind) |> Enum.map_join(", ", fn {key, value} -> "#{key} #{value}" end)
+    Logger.info("#{kind}: #{words}")
+  end
+
+  defp report(%{port: port}, header) do
+    Port.command(port, Frame.encode(Map.put(header, :id, 0), ""))
+    :ok
+  rescue
+    # The descriptor has just been closed: the end of it is on its way here.
+    ArgumentError -> :ok
+  end
+
+  defp banner_header(%{config: config, definition: definition} = run, generation) do
+    %{
+      kind: :banner,
+      comporta: to_string(Application.spec(:comporta, :vsn)),
+      elixir: System.version(),
+      otp: System.otp_release(),
+      python: definition.python,
+      pipeline: run.name,
+      source: config.source,
+      store: run.store,
+      claims: if(definition.dedup, do: run.claims),
+      dead: config.dead || run.store,
+      workers: config.workers,
+      guarantee: guarantee(config.source),
+      generation: generation
+    }
+  end
+
+  defp guarantee("-"),
+    do: "exactly once, but stdin cannot be read again: after a crash, what was not flushed is lost"
+
+  defp guarantee(_source), do: "exactly once"
+end

@@ -1,0 +1,32 @@
+defmodule Comporta.Status do
+  @moduledoc """
+  How the pipelines are doing, for whoever looks: a table that the stages write to and that costs them nothing.
+
+  | key | value |
+  | --- | --- |
+  | `:ledger` | the `t:Comporta.Ledger.t/0` of the whole, folded so far |
+  | `:in_flight` | records read and not yet folded |
+  | `:lag` | `{amount, unit}`: how far behind the end of what there is to read |
+  | `:worked?` | whether any batch came in this run |
+  """
+
+  @doc "Makes the table; its owner is the caller."
+  @spec new() :: :ok
+  def new do
+    _ = :ets.new(__MODULE__, [:named_table, :public, write_concurrency: true, read_concurrency: true])
+    :ok
+  end
+
+  @doc "Notes a value of a pipeline."
+  @spec put(String.t(), atom, term) :: true
+  def put(pipeline, key, value), do: :ets.insert(__MODULE__, {{pipeline, key}, value})
+
+  @doc "The last value noted, or `default`."
+  @spec get(String.t(), atom, term) :: term
+  def get(pipeline, key, default) do
+    case :ets.lookup(__MODULE__, {pipeline, key}) do
+      [{_key, value}] -> value
+      [] -> default
+    end
+  end
+end

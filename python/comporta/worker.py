@@ -1,0 +1,95 @@
+"""The program that runs the transform: as many are started as there are workers, and any may be killed at any instant."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any, NoReturn
+
+from comporta import payloads, program
+from comporta.computation import Computation, Hopeless
+from comporta.connection import Connection, Frame, ProtocolError
+from comporta.definition import load, local_modules_hash
+from comporta.errors import DefinitionError
+from comporta.etf import Atom
+from comporta.payloads import Claim
+from comporta.records import Batch
+
+
+class Worker:
+    """Answers batches, one after another, with what they come to."""
+
+    def __init__(self, connection: Connection, computation: Computation) -> None:
+        self._connection = connection
+        self._computation = computation
+
+    def serve(self) -> NoReturn:
+        """Work until the BEAM closes the connection, which raises `Closed`."""
+        while True:
+            frame = self._connection.receive()
+            if frame.kind != "batch":
+                raise ProtocolError(f"a {frame.kind} frame is not for a worker")
+            self._work(frame)
+
+    def _work(self, frame: Frame) -> None:
+        id = frame.header["id"]
+        decoded = self._computation.decode(batch(frame.header), frame.payload)
+        # Before user code runs: if it kills this process, the BEAM knows how to halve what did.
+        self._connection.send({"kind": "decoded", "id": id, "count": decoded.count, "middle": decoded.middle})
+        try:
+            outcome = self._computation.run(decoded, lambda claims: self._claim(id, claims))
+        except Hopeless as error:
+            self._connection.send({"kind": "hopeless", "id": id, "reason": str(error)})
+            return
+        header = {
+            "kind": "result",
+            "id": id,
+            "consumed": outcome.consumed,
+            "counted": outcome.counted,
+            "dropped": outcome.dropped,
+            "duplicates": outcome.duplicates,
+            "dead": outcome.dead,
+        }
+        self._connection.send(header, payloads.pack(outcome.result))
+        for text in self._computation.warnings():
+            self._connection.log("warning", text)
+
+    def _claim(self, id: int, claims: list[Claim]) -> bytes:
+        call = {"kind": "call", "id": id, "to": Atom("claims")}
+        return bytes(self._connection.request(call, payloads.pack(claims)).payload)
+
+
+def batch(header: dict[str, Any]) -> Batch:
+    """A batch as its header gives it."""
+    replay = header["replay"]
+    return Batch(
+        format=str(header["format"]),
+        partition=header["partition"].decode(),
+        shown=header["shown"].decode(),
+        base=header["base"],
+        first=header["first"],
+        next=header["next"],
+        arrival_ms=header["arrival_ms"],
+        probation=header["probation"],
+        replay=replay and (replay[0].decode(), replay[1], replay[2]),
+        reason=header["reason"] and header["reason"].decode(),
+        verdict=header["verdict"] and header["verdict"].decode(),
+    )
+
+
+def run(connection: Connection, start: dict[str, Any], code: memoryview) -> NoReturn:
+    """Load the pipeline and answer batches."""
+    path, name = start["file"].decode(), start["name"]
+    pipeline = load(path, bytes(code), name and name.decode())
+    if pipeline.definition().hash() != start["hash"].decode():
+        raise DefinitionError(
+            f"{path}: it defines another pipeline each time it is loaded; metrics, names and options must be constants"
+        )
+    connection.ready(modules=local_modules_hash(path))
+    # What was imported stays for good: looking through it again and again would only cost time.
+    gc.collect()
+    gc.freeze()
+    Worker(connection, Computation(pipeline)).serve()
+
+
+if __name__ == "__main__":
+    program.main(run)

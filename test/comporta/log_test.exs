@@ -1,0 +1,33 @@
+defmodule Comporta.LogTest do
+  use ExUnit.Case, async: true
+
+  alias Comporta.Log
+
+  defp format(message, format, meta \\ %{}) do
+    meta = Map.put(meta, :time, 1_431_857_103_123_456)
+    IO.iodata_to_binary(Log.format(%{level: :info, msg: message, meta: meta}, %{format: format}))
+  end
+
+  test "text is one line an event, what follows is indented" do
+    assert format({:string, "one\ntwo"}, :text) == "2015-05-17T10:05:03.123Z [info] one\n  two\n"
+  end
+
+  test "json escapes whatever user code prints" do
+    assert format({:string, "a\"b\\c\n\t\0é"}, :json) ==
+             ~S({"time":"2015-05-17T10:05:03.123Z","level":"info","message":"a\"b\\c\n\u0009\u0000é"}) <> "\n"
+  end
+
+  test "bytes that are not text do not break a line" do
+    for form <- [:text, :json] do
+      line = format({:string, <<"a", 0xFF, "b">>}, form)
+      assert String.valid?(line)
+      assert length(String.split(line, "\n", trim: true)) == 1
+    end
+  end
+
+  test "reports and format strings" do
+    assert format({:report, %{label: :x}}, :text) =~ "label"
+    assert format({~c"~p and ~s", [:a, "b"]}, :text) =~ "a and b"
+    assert format({:report, %{n: 1}}, :text, %{report_cb: fn %{n: n} -> {~c"n is ~p", [n]} end}) =~ "n is 1"
+  end
+end

@@ -1,0 +1,78 @@
+defmodule Comporta.Pipeline.AssignmentsTest do
+  use ExUnit.Case, async: true
+
+  alias Comporta.Pipeline.{Assignments, Batch}
+
+  defp batch(assignment, first, next) do
+    %Batch{
+      partition: "a",
+      shown: "a.log",
+      assignment: assignment,
+      start: 0,
+      format: :lines,
+      base: first,
+      first: first,
+      next: next,
+      count: 2,
+      payload: "12345"
+    }
+  end
+
+  defp assigned(upto \\ 0) do
+    {1, assignments} = Assignments.assign(Assignments.new(), "payload")
+
+    assignments
+    |> Assignments.opened(%{partition: "a", assignment: 1, upto: upto})
+    |> Assignments.opened_all(1)
+  end
+
+  test "what is folded is no longer in flight" do
+    assignments =
+      assigned() |> Assignments.in_flight(batch(1, 0, 10)) |> Assignments.in_flight(batch(1, 10, 20))
+
+    assert {Assignments.bytes(assignments), Assignments.records(assignments)} == {10, 4}
+
+    assert assignments |> Assignments.folded(%{partition: "a", assignment: 1, next: 5}) |> Assignments.bytes() ==
+             10
+
+    assert assignments
+           |> Assignments.folded(%{partition: "a", assignment: 1, next: 10})
+           |> Assignments.bytes() == 5
+
+    assert assignments
+           |> Assignments.folded(%{partition: "a", assignment: 2, next: 20})
+           |> Assignments.bytes() == 10
+  end
+
+  test "opening again gives new numbers, and the old ones are stale" do
+    {[{2, "payload"}], again} = Assignments.open_all(Assignments.in_flight(assigned(), batch(1, 0, 10)))
+    assert Assignments.bytes(again) == 0
+    refute Assignments.current?(again, 1)
+    assert Assignments.start(again, "a", 1) == :stale
+    opened = Assignments.opened(again, %{partition: "a", assignment: 2, upto: 7})
+    assert Assignments.start(opened, "a", 2) == {:ok, 7}
+  end
+
+  test "the end is reached when every partition is durable up to its own" do
+    assignments = assigned(4) |> Assignments.ends("a", 10)
+    assert Assignments.end_reached(assignments) == :no
+    assignments = Assignments.listed(assignments)
+    assert Assignments.end_reached(assignments) == :no
+    assignments = Assignments.folded(assignments, %{partition: "a", assignment: 1, next: 10})
+    assert Assignments.end_reached(assignments) == :folded
+    assert assignments |> Assignments.checkpoint("a", 10) |> Assignments.end_reached() == :checkpoint
+  end
+
+  test "a partition whose end is not known, or that is not open yet, has not reached it" do
+    assert assigned(10) |> Assignments.listed() |> Assignments.end_reached() == :no
+
+    {2, opening} =
+      assigned(10) |> Assignments.ends("a", 10) |> Assignments.listed() |> Assignments.assign("more")
+
+    assert Assignments.end_reached(opening) == :no
+  end
+
+  test "lag counts what is not folded" do
+    assert Assignments.lag(assigned(4), [["a", 10], ["unknown", 99]]) == 6
+  end
+end

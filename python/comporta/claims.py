@@ -1,19 +1,21 @@
-"""The program that claims event ids: started once per pipeline that deduplicates, it speaks to the claim store."""
+"""The program that speaks to the claim store: started once per pipeline that deduplicates."""
 
 from __future__ import annotations
 
-import json
 from typing import Any, NoReturn
 
 from comporta import payloads, program
-from comporta.connection import Connection
+from comporta.connection import Connection, ProtocolError
 from comporta.dedup import open_claims
+from comporta.definition import Definition
 
 
 def run(connection: Connection, start: dict[str, Any], payload: memoryview) -> NoReturn:
     """Answer claims until the BEAM closes the connection, which raises `Closed`."""
-    within = json.loads(bytes(payload))["dedup"]["within"]
-    claims = open_claims(start["claims"].decode(), start["generation"].decode(), within)
+    dedup = Definition.from_json(bytes(payload)).dedup
+    if dedup is None:
+        raise ProtocolError("a pipeline without deduplication needs no claims")
+    claims = open_claims(start["claims"].decode(), start["generation"].decode(), dedup["within"])
     connection.ready()
     while True:
         frame = connection.receive()

@@ -1,8 +1,8 @@
 """A partition's results in memory, on their way from one checkpoint to the next.
 
-Results are folded in in order. `snapshot` takes what changed since the last one, as whole values; folding goes on while
-it is flushed, and a row that it holds stays in memory until the flush has taken effect, because the sink still has the
-older value. Rows are read from the sink when they are touched first.
+Results are folded in in order. `snapshot` takes what changed since the last one, as whole values; folding
+goes on while it is flushed, and a row that it holds stays in memory until the flush has taken effect, because
+the sink still has the older value. Rows are read from the sink when they are touched first.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ ROW_BYTES = 512  # about what a row takes in memory, key and sketch included, fo
 class Fold:
     """One partition from the checkpoint that its owner opened it at.
 
-    `position` is the offset before which everything is folded in, `weight` about how many bytes wait for a flush.
+    `position` is the offset before which everything is folded in, `weight` about how many bytes wait for a
+    flush.
     """
 
     def __init__(
-        self, sink: Sink, generation: str, checkpoint: Checkpoint, metrics: Mapping[str, Metric]
+        self, sink: Sink, generation: str, checkpoint: Checkpoint, metrics: Mapping[str, Metric[Any]]
     ) -> None:
         self._sink = sink
         self._generation = generation
@@ -49,7 +50,7 @@ class Fold:
         return sum(map(len, self._rows.values()))
 
     def fold(self, upto: int, mark: bytes, ledger: Ledger, result: Result) -> None:
-        """Fold in the result of what lies between `position` and `upto`. After an exception, the fold is unusable."""
+        """Fold in the result of what lies between `position` and `upto`. An exception leaves it unusable."""
         for name, columns in result["metrics"].items():
             self._fold_metric(name, columns)
         self._letters += result["letters"]
@@ -76,7 +77,7 @@ class Fold:
         dirty.update(cells)
         self.weight += (len(dirty) - waiting) * ROW_BYTES
 
-    def _fetch(self, metric: Metric, cells: list[Cell]) -> None:
+    def _fetch(self, metric: Metric[Any], cells: list[Cell]) -> None:
         if cells:
             found = self._sink.read(self._generation, self._decided.partition, metric.name, cells)
             rows = self._rows[metric.name]

@@ -1,35 +1,36 @@
 """A generation: one reading of a source from its start, under one definition of the metrics.
 
-Its random id is part of every key, so that a new generation begins with nothing and an old one is deleted whole.
-Metrics may be added to a generation and removed from it; one that means something else than before cannot go on from
-the rows that it has.
+Its random id is part of every key, so that a new generation begins with nothing and an old one is deleted
+whole. Metrics may be added to a generation and removed from it; one that means something else than before
+cannot go on from the rows that it has.
 """
 
 from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Literal
 
+from comporta.definition import Definition
 from comporta.errors import DefinitionError
+from comporta.metrics.contract import MetricDefinition
 
-MEANING = ("kind", "of", "by", "every", "k")
+MEANING: tuple[Literal["kind", "of", "by", "every", "k"], ...] = ("kind", "of", "by", "every", "k")
 """The parts of a metric's definition that its rows depend on."""
-
-MetricDefinition = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Generation:
     """A generation as the store remembers it.
 
-    `definition` is the JSON object of the last run's definition, `retired` are the metrics that it no longer has;
-    `start` is where `comporta reset` said to begin (`earliest`, `latest` or a time; None: as the run says). Once
-    `started`, every partition has the offset it starts at. It has `succeeded` when a record did not end as a letter.
+    `definition` is that of the last run, `retired` are the metrics that it no longer
+    has; `start` is where `comporta reset` said to begin (`earliest`, `latest` or a time; None: as the run
+    says). Once `started`, every partition has the offset it starts at. It has `succeeded` when a record did
+    not end as a letter.
     """
 
     pipeline: str
-    definition: dict[str, Any]
+    definition: Definition
     start: str | None = None
     retired: list[MetricDefinition] = field(default_factory=list)
     id: str = field(default_factory=lambda: secrets.token_hex(8))
@@ -39,24 +40,24 @@ class Generation:
 
 @dataclass(frozen=True)
 class Change:
-    """What a new definition makes of a generation: it, and the names of the metrics that it adds and removes."""
+    """What a new definition makes of a generation: it, and what metrics it adds and removes."""
 
     generation: Generation
     added: list[str]
     removed: list[str]
 
 
-def redefined(generation: Generation, definition: dict[str, Any]) -> Change:
+def redefined(generation: Generation, definition: Definition) -> Change:
     """The generation as it goes on under `definition`.
 
-    Raises `DefinitionError` if a metric means something else than the rows that the generation has under its name,
-    those of metrics removed earlier included.
+    Raises `DefinitionError` if a metric means something else than the rows that the generation has under its
+    name, those of metrics removed earlier included.
     """
-    before = {metric["name"]: metric for metric in generation.definition["metrics"]}
+    before = {metric["name"]: metric for metric in generation.definition.metrics}
     retired = {metric["name"]: metric for metric in generation.retired}
-    now = {metric["name"]: metric for metric in definition["metrics"]}
+    now = {metric["name"]: metric for metric in definition.metrics}
     for name, metric in now.items():
-        check_meaning(metric, before.get(name) or retired.get(name), definition["file"])
+        check_meaning(metric, before.get(name) or retired.get(name), definition.file)
     removed = [name for name in before if name not in now]
     kept = [metric for name, metric in (retired | before).items() if name not in now]
     return Change(
@@ -72,6 +73,7 @@ def check_meaning(metric: MetricDefinition, before: MetricDefinition | None, fil
     if before is not None and changed:
         difference = ", ".join(f"{part} was {before[part]!r} and is {metric[part]!r}" for part in changed)
         raise DefinitionError(
-            f"{file}: the metric {metric['name']!r} was counted otherwise until now ({difference}):"
-            f" give it another name, or count everything again with `comporta reset {file}`"
+            f"the metric {metric['name']!r} was counted otherwise until now ({difference}):"
+            f" give it another name, or count everything again with `comporta reset {file}`",
+            file=file,
         )

@@ -1,7 +1,7 @@
 """Dead letters: kept for reading, and appended to the replay log to be counted after all.
 
-A letter's identity is its source position and its attempt. Replaying one that fails again makes a letter of the next
-attempt; replaying one twice is harmless, as the sink remembers which replays have taken effect.
+A letter's identity is its source position and its attempt. Replaying one that fails again makes a letter of
+the next attempt; replaying one twice is harmless, as the sink remembers which replays have taken effect.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import abc
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from comporta import payloads
 from comporta.database import Database, database_path
-from comporta.errors import StoreError
+from comporta.errors import UsageError
 from comporta.payloads import Letter
 
 LetterId = tuple[str, int, int]
@@ -39,14 +40,19 @@ class LetterStore(abc.ABC):
 
     @abc.abstractmethod
     def replay_after(self, sequence: int, limit: int) -> list[tuple[int, Letter]]:
-        """The next entries of the replay log after `sequence` (0: from its beginning), with their sequences."""
+        """The next entries of the replay log after `sequence` (0: all), with their sequences."""
 
 
 COLUMNS = (
-    "partition", "offset", "attempt", "next", "shown", "reason", "error", "traceback", "value", "length", "key",
-    "headers", "timestamp", "at",
+    "partition", "offset", "attempt", "next", "shown", "reason", "error", "traceback", "value", "length",
+    "key", "headers", "timestamp", "at",
 )  # fmt: skip
 QUOTED = ", ".join(f'letters."{column}"' for column in COLUMNS)
+
+
+def open_letters(url: str, generation: str) -> LetterStore:
+    """The dead letters of one generation, in the store that a URL `sqlite:PATH` names."""
+    return SQLiteLetters(url, generation)
 
 
 class SQLiteLetters(LetterStore):
@@ -66,7 +72,8 @@ class SQLiteLetters(LetterStore):
     def find(self, identity: LetterId) -> Letter | None:
         row = self._database.read(
             lambda connection: connection.execute(
-                f'SELECT {QUOTED} FROM letters WHERE generation = ? AND partition = ? AND "offset" = ? AND attempt = ?',
+                f"SELECT {QUOTED} FROM letters"
+                ' WHERE generation = ? AND partition = ? AND "offset" = ? AND attempt = ?',
                 [self._generation, *identity],
             ).fetchone()
         )
@@ -108,10 +115,11 @@ def write_letters(connection: sqlite3.Connection, generation: str, letters: Iter
     )
 
 
-def _letter(row: Sequence[object]) -> Letter:
-    columns = dict(zip(COLUMNS, row, strict=True))
-    headers = payloads.unpack(columns["headers"])
-    return Letter(**{**columns, "headers": [(name, value) for name, value in headers]})
+def _letter(row: Sequence[Any]) -> Letter:
+    columns: Any = dict(zip(COLUMNS, row, strict=True))
+    columns["headers"] = [(name, value) for name, value in payloads.unpack(columns["headers"])]
+    letter: Letter = columns
+    return letter
 
 
 def identity(letter: Letter) -> LetterId:
@@ -125,11 +133,11 @@ def to_text(identity: LetterId) -> str:
 
 
 def from_text(text: str) -> LetterId:
-    """The identity that people wrote. Raises `StoreError` where it is not one."""
+    """The identity that people wrote. Raises `UsageError` where it is not one."""
     try:
         partition, offset, attempt = text.rsplit(":", 2)
         return partition, int(offset), int(attempt)
     except ValueError:
-        raise StoreError(
-            f"{text!r} is not a dead letter's id; it is PARTITION:OFFSET:ATTEMPT, as `comporta dead list` shows"
+        raise UsageError(
+            f"{text!r} is not a dead letter's id; it is PARTITION:OFFSET:ATTEMPT, see `comporta dead list`"
         ) from None

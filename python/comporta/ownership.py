@@ -1,4 +1,4 @@
-"""One run at a time owns a pipeline in an SQLite file: a lock that ends with its process, however that ends."""
+"""One run at a time owns a pipeline in an SQLite file: a lock that ends with its process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import socket
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TextIO
-from urllib.parse import quote
 
 from comporta.errors import StoreError
 
@@ -17,12 +16,12 @@ from comporta.errors import StoreError
 class Ownership:
     """The lock on a pipeline's name beside an SQLite file, and who holds it, written into the locked file.
 
-    It is an `flock`, so that the kernel releases it when its holder is killed. The file stays: deleting it would let two
-    processes lock two files of one name.
+    It is an `flock`, so that the kernel releases it when its holder is killed. The file stays: deleting it
+    would let two processes lock two files of one name.
     """
 
     def __init__(self, database: Path, pipeline: str) -> None:
-        self._path = database.with_name(f"{database.name}.{quote(pipeline, safe='')}.lock")
+        self._path = database.with_name(f"{database.name}.{pipeline}.lock")
         self._file: TextIO | None = None
 
     def take(self) -> str | None:

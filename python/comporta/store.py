@@ -1,12 +1,12 @@
-"""The program that folds results in and makes them durable: started once per pipeline, it owns the pipeline's sink.
+"""The program that folds results in and makes them durable: started once per pipeline, whose sink it owns.
 
-Requests are answered in order; a flush runs beside them, in a thread of its own, and one after another. Whatever goes
-wrong ends the process: what it had in memory is worth nothing without the checkpoints, which the next one starts from.
+Requests are answered in order; a flush runs beside them, in a thread of its own, and one after another.
+Whatever goes wrong ends the process: what it had in memory is worth nothing without the checkpoints, which
+the next one starts from.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import threading
@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 from comporta import payloads, program
 from comporta.connection import Closed, Connection, Frame, ProtocolError
+from comporta.definition import Definition
 from comporta.errors import ComportaError, SupersededError
 from comporta.fold import Fold
 from comporta.generations import Generation, redefined
@@ -30,8 +31,8 @@ logger = logging.getLogger(__name__)
 
 # Rows that stay in memory because they may be touched again; were each a sketch of 2 KiB, 200 MiB.
 MOST_ROWS = 100_000
-# Bytes that may wait for a flush before the store starts one by itself, which waits for the one before it: so while the
-# sink is away, folding stops, then demand, and memory does not grow.
+# Bytes that may wait for a flush before the store starts one by itself, which waits for the one before it: so
+# while the sink is away, folding stops, then demand, and memory does not grow.
 MOST_WAITING = 64 << 20
 OWNER_POLL = 0.2  # seconds between two looks at whether another run has let go of the pipeline
 OWNER_NOTICE = 2.0  # seconds between two frames that say who holds it
@@ -52,7 +53,7 @@ class Store:
         self._connection = connection
         self._sink = sink
         self._generation = generation
-        metrics = map(from_definition, generation.definition["metrics"])
+        metrics = map(from_definition, generation.definition.metrics)
         self._metrics = {metric.name: metric for metric in metrics}
         self._folds: dict[str, tuple[int, Fold]] = {}
         self._lock = threading.Lock()  # on the folds, and for what is sent about them
@@ -178,10 +179,10 @@ class Store:
             del self._folds[partition]
             self._send("lost", id, partition=partition)
 
-    def _send(self, kind: str, id: int, payload: bytes = b"", **fields: object) -> None:
+    def _send(self, kind: str, id: int, payload: bytes = b"", **fields: Any) -> None:
         self._connection.send({"kind": kind, "id": id, **fields}, payload)
 
-    def _send_checkpoint(self, kind: str, id: int, checkpoint: Checkpoint, **fields: object) -> None:
+    def _send_checkpoint(self, kind: str, id: int, checkpoint: Checkpoint, **fields: Any) -> None:
         self._send(
             kind,
             id,
@@ -193,7 +194,7 @@ class Store:
 
 
 class Notes:
-    """Rows that are not counted as others are, for the log: at once, then at most every `NOTES_EVERY` seconds."""
+    """Rows that are not counted as others are, for the log: at once, then every `NOTES_EVERY` seconds."""
 
     def __init__(self) -> None:
         self._rows: Counter[str] = Counter()
@@ -213,9 +214,9 @@ class Notes:
             self._next = time.monotonic() + NOTES_EVERY
 
 
-def begin(sink: Sink, definition: dict[str, Any]) -> Generation:
+def begin(sink: Sink, definition: Definition) -> Generation:
     """The pipeline's current generation, made if there is none, under the definition of this run."""
-    name = definition["name"]
+    name = definition.name
     while (generation := sink.current(name)) is None:
         sink.install(Generation(name, definition), instead_of=None)
     change = redefined(generation, definition)
@@ -240,9 +241,9 @@ def wait_to_own(connection: Connection, sink: Sink, pipeline: str) -> None:
 
 def run(connection: Connection, start: dict[str, Any], payload: memoryview) -> None:
     """Own the pipeline, and serve it until the connection ends."""
-    definition = json.loads(bytes(payload))
+    definition = Definition.from_json(bytes(payload))
     sink = open_sink(start["store"].decode(), create=True)
-    wait_to_own(connection, sink, definition["name"])
+    wait_to_own(connection, sink, definition.name)
     generation = begin(sink, definition)
     connection.ready(generation=generation.id, succeeded=generation.succeeded)
     Store(connection, sink, generation).serve()

@@ -1,4 +1,4 @@
-"""What every claim store must do. A store's test module subclasses `ClaimsContract` and provides `connect`."""
+"""What every claim store must do: its test module subclasses `ClaimsContract` and provides `connect`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DAY = 86_400.0
 
 
 class ClaimsContract:
-    """`connect(generation, within)` opens one and the same store again at each call, as another owner would."""
+    """`connect(generation, within)` opens the same store again at each call, as another owner would."""
 
     @pytest.fixture
     def claims(self, connect: Connect) -> ClaimStore:

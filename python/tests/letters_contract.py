@@ -1,13 +1,13 @@
-"""What every store of dead letters must do. Its test module subclasses `LettersContract` and provides `flush` and
-`connect`."""
+"""What every store of dead letters must do: its test module subclasses `LettersContract`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from steps import letter
+
 from comporta.letters import LetterStore, identity
 from comporta.payloads import Letter
-from steps import letter
 
 Flush = Callable[[Sequence[Letter]], None]
 Connect = Callable[[], LetterStore]
@@ -25,7 +25,7 @@ WHOLE = letter(
 
 
 class LettersContract:
-    """`flush` has a sink flush letters in one step, and `connect` opens the store of letters that they end in."""
+    """The fixture `flush` has a sink flush letters, and `connect` opens the store that they end in."""
 
     def test_letters_come_back_as_they_went_in(self, flush: Flush, connect: Connect) -> None:
         flush([WHOLE, letter(7, value=None)])

@@ -1,4 +1,4 @@
-"""What every sink must do. A sink's test module subclasses `SinkContract` and provides the fixture `connect`."""
+"""What every sink must do: its test module subclasses `SinkContract` and provides `connect`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from steps import assigned, definition, generation, letter, metric, step
 
 from comporta.errors import SupersededError
 from comporta.generations import Generation
 from comporta.sinks import Checkpoint, Ledger, Sink
-from steps import assigned, definition, generation, letter, metric, step
 
 Connect = Callable[[], Sink]
 
@@ -62,7 +62,7 @@ class SinkContract:
         renewed = Generation(
             current.pipeline,
             definition(metric("bytes")),
-            retired=current.definition["metrics"],
+            retired=current.definition.metrics,
             id=current.id,
         )
         sink.redefine(renewed)

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from comporta.definition import Definition
 from comporta.generations import Generation
 from comporta.letters import LetterId
+from comporta.metrics.contract import MetricDefinition
 from comporta.payloads import AssignedPartition, Letter
 from comporta.sinks import Checkpoint, Ledger, Snapshot
 from comporta.sinks.contract import Cell
@@ -16,26 +18,27 @@ from comporta.sinks.contract import Cell
 flushes = itertools.count(1)
 
 
-def metric(name: str, kind: str = "count", **options: Any) -> dict[str, Any]:
+def metric(name: str, kind: str = "count", **options: Any) -> MetricDefinition:
     """A metric's definition."""
-    return {"name": name, "kind": kind, "of": None, "by": [], "every": None, "k": None, **options}
+    whole: MetricDefinition = {"name": name, "kind": kind, "of": None, "by": [], "every": None, "k": None}
+    return {**whole, **options}  # type: ignore[typeddict-item]
 
 
-def definition(*metrics: dict[str, Any], name: str = "access-log") -> dict[str, Any]:
+def definition(*metrics: MetricDefinition, name: str = "access-log") -> Definition:
     """A pipeline's definition."""
-    return {
-        "name": name,
-        "file": "access.py",
-        "time_format": None,
-        "dedup": None,
-        "ordered_by": None,
-        "late": None,
-        "retention": None,
-        "metrics": list(metrics) or [metric("requests", by=["status"], every=60)],
-    }
+    return Definition(
+        name=name,
+        file="access.py",
+        time_format=None,
+        dedup={"field": "id", "within": 3600},
+        ordered_by=None,
+        late=None,
+        retention=None,
+        metrics=list(metrics) or [metric("requests", by=["status"], every=60)],
+    )
 
 
-def generation(*metrics: dict[str, Any], name: str = "access-log", start: str | None = None) -> Generation:
+def generation(*metrics: MetricDefinition, name: str = "access-log", start: str | None = None) -> Generation:
     """A new generation of a pipeline."""
     return Generation(name, definition(*metrics, name=name), start=start)
 

@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 
 import pytest
-
 from claims_contract import ClaimsContract, Connect
+
 from comporta.dedup import open_claims
 from comporta.sinks import open_sink
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sink_contract import Connect, SinkContract
 
 from comporta.sinks import open_sink
-from sink_contract import Connect, SinkContract
 
 
 class TestSQLiteSink(SinkContract):

@@ -1,4 +1,4 @@
-"""Claims on event ids, so that an event that was sent twice counts once: a contract, and the stores that meet it."""
+"""Claims on event ids, so that what was sent twice counts once: a contract, and the stores that meet it."""
 
 from comporta.dedup.contract import ClaimStore
 from comporta.dedup.sqlite import SQLiteClaims

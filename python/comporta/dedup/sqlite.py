@@ -1,7 +1,8 @@
 """The embedded claim store: a table of an SQLite file, which may be the sink's.
 
-Commits are not waited for until they are on the disk. A power cut can then undo claims, but where claims and sink share
-a file, none that a durable flush relied on: its own commit makes everything before it in the write-ahead log durable.
+Commits are not waited for until they are on the disk. A power cut can then undo claims, but where claims and
+sink share a file, none that a durable flush relied on: its own commit makes everything before it in the
+write-ahead log durable.
 """
 
 from __future__ import annotations
@@ -17,20 +18,19 @@ from comporta.dedup.contract import DUPLICATE, FIRST, ClaimStore
 from comporta.payloads import Claim
 
 HASH_BYTES = 16  # ids that are not shorter are kept as hashes of this length, which no shorter id can equal
-PURGED_PER_CLAIM = (
-    2  # expired claims deleted for each one asked for, so that the table shrinks while it is in use
-)
+SWEPT_PER_CLAIM = 2  # rows looked at for each claim, so that the expired are gone before half as many come
 
 # A row that has expired is taken over; one that has not stays as it is, and the statement changes nothing.
 TAKE = """
 INSERT INTO claims (generation, id, partition, "offset", expires) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (generation, id) DO UPDATE
-SET partition = excluded.partition, "offset" = excluded."offset", expires = excluded.expires WHERE expires <= ?
+SET partition = excluded.partition, "offset" = excluded."offset", expires = excluded.expires
+WHERE expires <= ?
 """
+TABLE_START = (0, b"")
 HOLDER = 'SELECT partition, "offset" FROM claims WHERE generation = ? AND id = ?'
-PURGE = """
-DELETE FROM claims WHERE (generation, id) IN (
-    SELECT generation, id FROM claims WHERE expires <= ? ORDER BY expires LIMIT ?)
+SWEEP = """
+SELECT generation, id, expires FROM claims WHERE (generation, id) > (?, ?) ORDER BY generation, id LIMIT ?
 """
 
 
@@ -42,6 +42,7 @@ class SQLiteClaims(ClaimStore):
         self._within = within
         self._numbers: dict[str, int] = {}
         self._generation = generation
+        self._swept = TABLE_START
 
     def claim(self, claims: Sequence[Claim]) -> bytes:
         self._number([self._generation, *(partition for _, partition, _ in claims)])
@@ -60,11 +61,18 @@ class SQLiteClaims(ClaimStore):
             taken = connection.execute(TAKE, (generation, event, *position, expires, now)).rowcount
             first = taken or connection.execute(HOLDER, (generation, event)).fetchone() == position
             answer.append(FIRST if first else DUPLICATE)
-        connection.execute(PURGE, (now, PURGED_PER_CLAIM * len(claims)))
+        self._sweep(connection, SWEPT_PER_CLAIM * len(claims), now)
         return bytes(answer)
 
+    def _sweep(self, connection: sqlite3.Connection, limit: int, now: float) -> None:
+        """Delete what has expired in the next part of the table, round and round; an index costs more."""
+        rows = connection.execute(SWEEP, (*self._swept, limit)).fetchall()
+        expired = [(generation, event) for generation, event, expires in rows if expires <= now]
+        connection.executemany("DELETE FROM claims WHERE generation = ? AND id = ?", expired)
+        self._swept = rows[-1][:2] if len(rows) == limit and rows else TABLE_START
+
     def _number(self, names: Sequence[str]) -> None:
-        """Learn the small numbers for the names of generations and partitions, which every claim has to carry."""
+        """Learn the small numbers for names of generations and partitions, which every claim carries."""
 
         def work(connection: sqlite3.Connection) -> dict[str, int]:
             connection.executemany("INSERT OR IGNORE INTO names (name) VALUES (?)", [(name,) for name in new])

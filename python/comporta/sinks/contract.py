@@ -1,9 +1,10 @@
 """What a sink is: the place where results take effect, exactly once.
 
-A pipeline's effects belong to a generation, and in it to partitions. What has taken effect in a partition is its
-`Checkpoint`. A `Snapshot` is a step from one checkpoint to the next together with everything that changes on the way,
-as absolute values. `Sink.flush` decides such steps by comparison: a step from a checkpoint that is no longer the
-partition's last has no effect at all. So a range of the log takes effect as one run of it saw it, whoever ran it.
+A pipeline's effects belong to a generation, and in it to partitions. What has taken effect in a partition is
+its `Checkpoint`. A `Snapshot` is a step from one checkpoint to the next together with everything that changes
+on the way, as absolute values. `Sink.flush` decides such steps by comparison: a step from a checkpoint that
+is no longer the partition's last has no effect at all. So a range of the log takes effect as one run of it
+saw it, whoever ran it.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Ledger:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything before the offset `upto` of a partition has taken effect, as the flush of the id `flush` decided.
+    """Everything before the offset `upto` of a partition has taken effect, as the flush `flush` decided.
 
     `start` is the offset that the partition began at. `meta` and `mark` are the source's own, unread here.
     """
@@ -78,8 +79,9 @@ class Snapshot:
 class Sink(abc.ABC):
     """The contract that every sink meets, and that `python/tests/sink_contract.py` tests.
 
-    What is not there for now (locked, full, unreachable) is waited for, with a log line, in every method; what cannot
-    be mended by waiting raises `StoreError`. `flush` may run in a thread of its own beside any other method.
+    What is not there for now (locked, full, unreachable) is waited for, with a log line, in every method;
+    what cannot be mended by waiting raises `StoreError`. `flush` may run in a thread of its own beside any
+    other method.
     """
 
     @abc.abstractmethod
@@ -92,7 +94,7 @@ class Sink(abc.ABC):
 
     @abc.abstractmethod
     def install(self, generation: Generation, instead_of: str | None) -> bool:
-        """Make a new generation current, if the one `instead_of` (None: no generation) still is. True if so."""
+        """Make a new generation current, if that of the id `instead_of` (None: none) still is; whether so."""
 
     @abc.abstractmethod
     def redefine(self, generation: Generation) -> None:
@@ -104,14 +106,15 @@ class Sink(abc.ABC):
 
     @abc.abstractmethod
     def checkpoints(self, generation: str) -> list[Checkpoint]:
-        """Every partition's checkpoint, as one consistent view, in the order in which they were opened first."""
+        """Every partition's checkpoint, as one consistent view, in the order in which they first came."""
 
     @abc.abstractmethod
     def open(self, generation: str, partitions: Sequence[AssignedPartition]) -> list[Checkpoint]:
         """The checkpoints to go on from, one for each partition, all that they decided being applied.
 
-        A partition that was never seen gets a checkpoint at its `start`; one that is known keeps its own, and what is
-        shown of it is renewed. From now on the generation is `started`. Raises `SupersededError` as `flush` does.
+        A partition that was never seen gets a checkpoint at its `start`; one that is known keeps its own, and
+        what is shown of it is renewed. From now on the generation is `started`. Raises `SupersededError` as
+        `flush` does.
         """
 
     @abc.abstractmethod
@@ -124,14 +127,14 @@ class Sink(abc.ABC):
 
     @abc.abstractmethod
     def flush(self, generation: str, snapshots: Sequence[Snapshot]) -> list[bool]:
-        """Decide and apply snapshots, at most one a partition; for each, whether it took effect: wholly, or not at all.
+        """Decide and apply snapshots, at most one a partition; did they take effect, wholly, or not at all?
 
-        One that is flushed again after it took effect answers True. Raises `SupersededError` where the generation is
-        not the current one any more; then none takes effect.
+        One that is flushed again after it took effect answers True. Raises `SupersededError` where the
+        generation is not the current one any more; then none takes effect.
         """
 
     @abc.abstractmethod
     def rows(
         self, generation: str, metric: str, since: int | None, until: int | None
     ) -> Iterator[tuple[int, str, Any]]:
-        """Bucket, key and packed state of every row of all partitions whose bucket starts in [since, until), by bucket."""
+        """Bucket, key and state of all partitions' rows whose bucket starts in [since, until), by bucket."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from comporta import payloads
 from comporta.database import Database, database_path
+from comporta.definition import Definition
 from comporta.errors import SupersededError
 from comporta.generations import Generation
 from comporta.letters import LetterId, write_letters
@@ -78,7 +79,8 @@ class SQLiteSink(Sink):
 
         def work(connection: sqlite3.Connection) -> None:
             for statement in (
-                "DELETE FROM rows WHERE partition IN (SELECT number FROM partitions WHERE generation IN ({}))",
+                "DELETE FROM rows WHERE partition IN"
+                " (SELECT number FROM partitions WHERE generation IN ({}))",
                 "DELETE FROM partitions WHERE generation IN ({})",
                 "DELETE FROM letters WHERE generation IN ({})",
                 "DELETE FROM replay_log WHERE generation IN ({})",
@@ -151,7 +153,8 @@ class SQLiteSink(Sink):
                 letter
                 for letter in letters
                 if connection.execute(
-                    'SELECT 1 FROM replayed WHERE generation = ? AND partition = ? AND "offset" = ? AND attempt = ?',
+                    "SELECT 1 FROM replayed"
+                    ' WHERE generation = ? AND partition = ? AND "offset" = ? AND attempt = ?',
                     (generation, *letter),
                 ).fetchone()
             }
@@ -233,7 +236,7 @@ def _current(connection: sqlite3.Connection, pipeline: str) -> Generation | None
     ).fetchone()
     return Generation(
         pipeline=pipeline,
-        definition=json.loads(definition),
+        definition=Definition.from_json(definition),
         start=start,
         retired=json.loads(retired),
         id=identity,
@@ -248,7 +251,7 @@ def _check_current(connection: sqlite3.Connection, generation: str) -> None:
 
 
 def _definition(generation: Generation) -> tuple[str, str]:
-    return json.dumps(generation.definition), json.dumps(generation.retired)
+    return generation.definition.to_json(), json.dumps(generation.retired)
 
 
 def _checkpoint(row: Sequence[Any]) -> Checkpoint:
@@ -257,7 +260,7 @@ def _checkpoint(row: Sequence[Any]) -> Checkpoint:
 
 
 def _packed(state: Any) -> Any:
-    """A state as a column: a number that SQLite can keep as it is, so that people can read it, else msgpack."""
+    """A state as a column: a number as itself, for people to read, if SQLite can hold it, else msgpack."""
     number = (type(state) is int and -(2**63) <= state < 2**63) or (
         type(state) is float and math.isfinite(state)
     )

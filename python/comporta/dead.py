@@ -1,0 +1,45 @@
+"""Dead letters as people deal with them: listed, shown, replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from comporta.errors import UsageError
+from comporta.letters import LetterId, LetterStore, from_text, identity
+from comporta.payloads import Letter
+from comporta.sinks import Sink
+
+AT_ONCE = 500  # letters asked about in one go
+
+
+def listed(letters: LetterStore, sink: Sink, generation: str) -> Iterator[tuple[Letter, bool]]:
+    """Every letter, and whether its replay has taken effect."""
+    rest = letters.letters()
+    while some := list(islice(rest, AT_ONCE)):
+        replayed = sink.was_replayed(generation, [identity(letter) for letter in some])
+        for letter in some:
+            yield letter, identity(letter) in replayed
+
+
+def find(letters: LetterStore, text: str) -> Letter:
+    """The letter whose id is `text`. Raises `UsageError` if there is none."""
+    letter = letters.find(from_text(text))
+    if letter is None:
+        raise UsageError(f"there is no dead letter {text!r}; `comporta dead list` shows those that there are")
+    return letter
+
+
+def replay(
+    letters: LetterStore, sink: Sink, generation: str, texts: Sequence[str] | None = None
+) -> list[LetterId]:
+    """Append letters to the replay log: those whose ids are `texts`, or all that have not been replayed.
+
+    Returns their identities. Raises `UsageError` for an id that is none; then none is appended.
+    """
+    if texts is None:
+        chosen = [identity(letter) for letter, replayed in listed(letters, sink, generation) if not replayed]
+    else:
+        chosen = [identity(find(letters, text)) for text in texts]
+    letters.replay(chosen)
+    return chosen

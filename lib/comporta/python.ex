@@ -32,7 +32,16 @@ defmodule Comporta.Python do
 
   @enforce_keys [:owner, :options, :output, :deadline]
   defstruct @enforce_keys ++
-              [launch: nil, phase: :hello, socket: nil, status: nil, death: nil, killed: nil, ending?: false]
+              [
+                launch: nil,
+                phase: :hello,
+                socket: nil,
+                status: nil,
+                ended?: false,
+                death: nil,
+                killed: nil,
+                ending?: false
+              ]
 
   @doc """
   Starts a Python process; it is ready only when it says so.
@@ -151,6 +160,10 @@ defmodule Comporta.Python do
   def handle_info({port, {:exit_status, status}}, %{launch: %{port: port}} = state) do
     settle(ending(%{reap(state) | status: status}))
   end
+
+  # After the status there may still be the beginning of a line.
+  def handle_info({:EXIT, port, _reason}, %{launch: %{port: port}} = state),
+    do: settle(%{state | ended?: true})
 
   ## What comes with time
 
@@ -282,8 +295,8 @@ defmodule Comporta.Python do
   defp reap(%{killed: nil} = state), do: %{state | killed: Reaper.kill(state.launch.os_pid)}
   defp reap(state), do: state
 
-  # All is known when there is an exit status, and nothing more to read.
-  defp settle(%{status: status, socket: socket} = state) when status != nil and not is_port(socket) do
+  # All is known when there is nothing more to read from port and socket.
+  defp settle(%{ended?: true, socket: socket} = state) when not is_port(socket) do
     {:stop, {:shutdown, death(state)}, state}
   end
 

@@ -89,7 +89,7 @@ defmodule Comporta.Python.Reaper do
     receive do
       {^shell, {:data, {:eol, line}}} ->
         [^os_pid, word] = String.split(line)
-        {String.to_existing_atom(word), state}
+        {if(word == "killed", do: :killed, else: :gone), state}
 
       {^shell, {:exit_status, _status}} ->
         execute(replace_shell(state), os_pid)

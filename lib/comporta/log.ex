@@ -16,7 +16,11 @@ defmodule Comporta.Log do
     :logger.add_handler(__MODULE__, :logger_std_h, %{
       config: %{type: :standard_error},
       formatter: {__MODULE__, %{format: format}},
-      filters: [progress: {&:logger_filters.progress/2, :stop}]
+      # What supervisors report says again, at length, what the processes themselves have said.
+      filters: [
+        progress: {&:logger_filters.progress/2, :stop},
+        supervisors: {&:logger_filters.domain/2, {:stop, :super, [:otp, :sasl]}}
+      ]
     })
   end
 

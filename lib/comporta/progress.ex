@@ -95,6 +95,9 @@ defmodule Comporta.Progress do
 
   def handle_info(_message, state), do: {:noreply, state}
 
+  # The keeper has logged it.
+  defp report(%{port: nil}, %{kind: :verdict}), do: :ok
+
   defp report(%{port: nil}, %{kind: kind} = header) do
     words = header |> Map.delete(:kind) |> Enum.map_join(", ", fn {key, value} -> "#{key} #{value}" end)
     Logger.info("#{kind}: #{words}")

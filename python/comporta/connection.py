@@ -7,6 +7,7 @@ of `comporta.etf`: a map with a `kind` and an `id`) and the payload, the affair 
 from __future__ import annotations
 
 import os
+import select
 import struct
 import threading
 from collections import deque
@@ -60,6 +61,14 @@ class Connection:
     def receive(self) -> Frame:
         """The next frame, once there is one. Raises `Closed` at the end, `ProtocolError` on nonsense."""
         return self._kept.popleft() if self._kept else self._read()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether there is something to receive now, or within `seconds`."""
+        if self._kept:
+            return True
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
 
     def send(self, header: Mapping[str, object], payload: Payload = b"") -> None:
         """Send a frame; `header` has its `kind`, and an `id` unless that is 0.

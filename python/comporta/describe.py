@@ -7,7 +7,7 @@ from typing import Any
 
 from comporta import program
 from comporta.connection import Connection
-from comporta.definition import load
+from comporta.loading import load
 
 
 def run(connection: Connection, start: dict[str, Any], code: memoryview) -> None:

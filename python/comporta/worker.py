@@ -1,4 +1,4 @@
-"""The program that runs the transform: as many are started as there are workers, and any may be killed at any instant."""
+"""The program that runs the transform: one for each worker, and any may be killed at any instant."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import gc
 from typing import Any, NoReturn
 
 from comporta import payloads, program
-from comporta.computation import Computation, Hopeless
+from comporta.computation import Computation
 from comporta.connection import Connection, Frame, ProtocolError
-from comporta.definition import load, local_modules_hash
-from comporta.errors import DefinitionError
+from comporta.errors import DefinitionError, Hopeless
 from comporta.etf import Atom
+from comporta.loading import load, local_modules_hash
 from comporta.payloads import Claim
 from comporta.records import Batch
 
@@ -82,13 +82,15 @@ def run(connection: Connection, start: dict[str, Any], code: memoryview) -> NoRe
     pipeline = load(path, bytes(code), name and name.decode())
     if pipeline.definition().hash() != start["hash"].decode():
         raise DefinitionError(
-            f"{path}: it defines another pipeline each time it is loaded; metrics, names and options must be constants"
+            f"{path}: it defines another pipeline each time it is loaded;"
+            " metrics, names and options must be constants"
         )
+    computation = Computation(pipeline)
     connection.ready(modules=local_modules_hash(path))
     # What was imported stays for good: looking through it again and again would only cost time.
     gc.collect()
     gc.freeze()
-    Worker(connection, Computation(pipeline)).serve()
+    Worker(connection, computation).serve()
 
 
 if __name__ == "__main__":

@@ -236,7 +236,11 @@ defmodule Comporta.Pipeline.Worker do
 
   defp died(%{running: []} = state, death) do
     Logger.warning("#{state.name} #{Death.message(death)}; a new one is started")
-    {:noreply, restart_later(state)}
+
+    case Probation.death(state.run.probation) do
+      :ok -> {:noreply, restart_later(state)}
+      :hopeless -> fail(state, hopeless("a worker that had nothing to do #{Death.message(death)}"))
+    end
   end
 
   defp died(%{running: [{_id, piece} | others]} = state, death) do
@@ -250,7 +254,7 @@ defmodule Comporta.Pipeline.Worker do
       state = %{state | running: [], waiting: requeue(state, pieces, others)}
       {:noreply, restart_later(update_in(state.left[Batch.key(batch)], &(&1 + length(pieces) - 1)))}
     else
-      :hopeless -> fail(state, hopeless("it #{Death.message(death)}, at #{place}"))
+      :hopeless -> fail(state, hopeless("a worker #{Death.message(death)}, at #{place}"))
     end
   end
 

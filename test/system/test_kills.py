@@ -1,0 +1,197 @@
+"""Killed at random moments and started again, the totals are those of an undisturbed run; and nothing is left behind."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Workplace, kill, kill_tree, processes, role, tree, wait_until
+
+# Slow enough that kills land in the middle, and as bad as transforms get: other answers every time, and now and then none.
+CHANGING = """
+import random, time
+import comporta as c
+pipeline = c.Pipeline("changing", dedup=c.by_id("id", within="24h"),
+                      metrics=[c.count("lines"), c.count("faces", by=["face"]), c.sum("numbers", of="number")])
+@pipeline.transform
+def parse(line):
+    number = int(line)
+    if number % 200 == 0:
+        time.sleep(0.01)
+    if random.random() < 0.001:
+        raise RuntimeError("not today")
+    return {"id": str(number % 9000), "face": random.randrange(6), "number": number % 9000}
+"""
+STEADY = """
+import time
+import comporta as c
+pipeline = c.Pipeline("steady", metrics=[c.count("lines", by=["last"]), c.sum("numbers", of="number")])
+@pipeline.transform
+def parse(line):
+    number = int(line)
+    if number % 100 == 0:
+        time.sleep(0.01)
+    return {"last": number % 10, "number": number}
+"""
+SMALL = {"COMPORTA_BATCH_BYTES": "4KiB"}
+LINES = 12_000
+
+
+def numbers(workplace: Workplace, files: int = 3) -> None:
+    for part in range(files):
+        text = "".join(f"{number}\n" for number in range(part, LINES, files))
+        workplace.write(f"numbers-{part}.log", text)
+
+
+def start(workplace: Workplace, file: Path) -> subprocess.Popen[str]:
+    words = ("run", file, "--source", "file:numbers-*.log", "--workers", "2", "--flush-every", "100ms", "--until-end")
+    return workplace.start(*words, env=SMALL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def disturb(workplace: Workplace, file: Path, seed: int, victims: list[str], most: int) -> int:
+    """Run until the end, killing on the way; how many kills there were."""
+    rnd = random.Random(seed)
+    kills = 0
+    deadline = time.monotonic() + 150
+    run = start(workplace, file)
+    while time.monotonic() < deadline:
+        try:
+            status = run.wait(timeout=rnd.uniform(0.3, 1.5) if kills < most else 60)
+            if status == 0:
+                return kills
+            run = start(workplace, file)
+            continue
+        except subprocess.TimeoutExpired:
+            pass
+        victim = rnd.choice(victims)
+        family = tree(run.pid)
+        beam = next((pid for pid, line in family.items() if role(line) == "beam"), None)
+        if victim == "all":
+            kill_tree(run.pid)
+        elif victim == "command":
+            kill(run.pid)
+        else:
+            chosen = [pid for pid, line in family.items() if role(line) == victim]
+            if chosen:
+                kill(rnd.choice(chosen))
+        kills += 1
+        if victim in ("beam", "all") and beam:
+            gone(set(family) - {run.pid})
+        if victim == "command":
+            run.wait()
+            gone(set(family), seconds=30)
+    pytest.fail("the run never came to its end")
+
+
+def gone(pids: set[int], seconds: float = 2.0) -> None:
+    wait_until(lambda: not pids & processes().keys(), "every process of the run is gone", seconds)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("victims", [["beam"], ["command", "all"], ["worker"], ["source", "store", "worker"]], ids="-".join)
+def test_kills_change_nothing(workplace: Workplace, seed: int, victims: list[str]) -> None:
+    file = workplace.write("steady.py", STEADY)
+    numbers(workplace)
+    assert disturb(workplace, file, seed, victims, most=6) > 0
+    assert workplace.counts(file, "lines") == {(last,): LINES // 10 for last in range(10)}
+    assert workplace.query(file, "numbers")[0]["value"] == sum(range(LINES))
+    whole = workplace.ledger(file, "--source", "file:numbers-*.log")
+    assert (whole["consumed"], whole["counted"], whole["dead"]) == (LINES, LINES, 0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_transform_that_answers_differently_every_time(workplace: Workplace, seed: int) -> None:
+    file = workplace.write("changing.py", CHANGING)
+    numbers(workplace)
+    disturb(workplace, file, seed, ["beam", "worker", "store", "source", "claims", "all"], most=6)
+    whole = workplace.ledger(file)
+    dead = len(workplace.letters(file))
+    assert (whole["consumed"], whole["dead"]) == (LINES, dead)
+    counted = workplace.query(file, "lines")[0]["value"]
+    assert counted == whole["counted"] == sum(workplace.counts(file, "faces").values())
+    # Of two lines with one id one is counted, unless one of them died.
+    assert whole["counted"] + whole["duplicates"] == LINES - dead
+    assert 9000 - dead <= counted <= 9000
+    # Mended, replayed twice across a kill: every number is there exactly once.
+    file.write_text(CHANGING.replace("< 0.001", "< 0"))
+    workplace.run("dead", "replay", file, "--all")
+    run = start(workplace, file)
+    time.sleep(random.Random(seed).uniform(0.5, 2.5))
+    kill_tree(run.pid)
+    run.wait()
+    workplace.run("dead", "replay", file, "--all")
+    assert start(workplace, file).wait(timeout=60) == 0
+    assert workplace.query(file, "lines")[0]["value"] == 9000
+    assert workplace.query(file, "numbers")[0]["value"] == sum(range(9000))
+    whole = workplace.ledger(file)
+    assert (whole["consumed"], whole["counted"], whole["duplicates"], whole["dead"]) == (LINES, 9000, LINES - 9000, 0)
+
+
+@pytest.mark.parametrize("spin", ["while True: pass", "import re; re.match('(a*)*b', 'a' * 60)", "import ctypes; ctypes.PyDLL(None).sleep(600)"])
+def test_nothing_is_left_two_seconds_after_the_beam_dies(workplace: Workplace, spin: str) -> None:
+    body = f"import comporta as c\npipeline = c.Pipeline('spin', metrics=[c.count('lines')])\n@pipeline.transform\ndef parse(line):\n    {spin}\n"
+    file = workplace.write("spin.py", body)
+    workplace.write("a.log", "one\ntwo\n")
+    run = workplace.start("run", file, "--source", "file:a.log", "--workers", "2")
+    family = wait_until(lambda: _with_worker(run.pid), "the workers are there")
+    time.sleep(1.0)
+    family = tree(run.pid)
+    kill(next(pid for pid, line in family.items() if role(line) == "beam"))
+    gone({pid for pid, line in family.items() if role(line)})
+    assert run.wait(timeout=30) == 1
+
+
+def _with_worker(pid: int) -> dict[int, str]:
+    family = tree(pid)
+    return family if "worker" in map(role, family.values()) else {}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_drains(workplace: Workplace, number: int) -> None:
+    file = workplace.write("steady.py", STEADY)
+    numbers(workplace)
+    run = workplace.start("run", file, "--source", "file:numbers-*.log", "--workers", "2", env=SMALL)
+    wait_until(lambda: _with_worker(run.pid), "the workers are there")
+    time.sleep(1.0)
+    family = tree(run.pid)
+    run.send_signal(number)
+    out, err = run.communicate(timeout=60)
+    assert run.returncode == 0, out + err
+    gone(set(family))
+    assert workplace.ledger(file)["in_flight"] == 0
+    assert start(workplace, file).wait(timeout=90) == 0
+    assert workplace.query(file, "numbers")[0]["value"] == sum(range(LINES))
+
+
+def test_a_second_interrupt_stops_at_once_and_loses_nothing(workplace: Workplace) -> None:
+    slow = STEADY.replace("sleep(0.01)", "sleep(3)")
+    file = workplace.write("steady.py", slow)
+    numbers(workplace)
+    run = workplace.start("run", file, "--source", "file:numbers-*.log", "--workers", "2", env=SMALL)
+    wait_until(lambda: _with_worker(run.pid), "the workers are there")
+    time.sleep(1.0)
+    family = tree(run.pid)
+    run.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert run.poll() is None
+    run.send_signal(signal.SIGINT)
+    run.wait(timeout=10)
+    gone(set(family))
+    file.write_text(STEADY)
+    assert start(workplace, file).wait(timeout=90) == 0
+    assert workplace.query(file, "numbers")[0]["value"] == sum(range(LINES))
+
+
+def test_the_status_line_is_json_when_asked(workplace: Workplace) -> None:
+    file = workplace.write("steady.py", STEADY)
+    numbers(workplace)
+    answer = workplace.run(
+        "run", file, "--source", "file:numbers-*.log", "--until-end", "--log-format", "json", env=SMALL
+    )
+    objects = [json.loads(line) for line in answer.stdout.splitlines() + answer.stderr.splitlines()]
+    assert any(item.get("counted") == LINES for item in objects)

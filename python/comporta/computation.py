@@ -1,0 +1,160 @@
+"""A batch's way from bytes to results: decoded, transformed, checked, claimed, and summed up by group.
+
+A record ends as exactly one of: counted (at least one of its rows was kept), duplicate (all of its rows were), dead
+letter (one bad value is enough; then none of its rows counts), or dropped (the transform said so, or no row was kept).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from comporta.cells import Cells, all_time, bucketed, deltas
+from comporta.checking import Checked, Checker
+from comporta.definition import Pipeline
+from comporta.event_ids import Claims, fresh_rows
+from comporta.payloads import Result
+from comporta.records import Batch, Decoded, decode
+from comporta.transform import Rows, give_up
+
+CellsBy = dict[tuple[tuple[str, ...], "int | None"], Cells]
+"""The cells of the metrics that have this `by` and `every`."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a batch came to: `consumed` records, each of which ended in one of the four ways that follow."""
+
+    consumed: int
+    counted: int
+    dropped: int
+    duplicates: int
+    dead: int
+    result: Result
+
+
+class Computation:
+    """Runs a pipeline's transform over batches, and sums up what it makes of them."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._transform = pipeline.runner()
+        self._checker = Checker(pipeline)
+        self._unseen = _uses(pipeline)
+        self._warnings: list[str] = []
+
+    def decode(self, batch: Batch, payload: bytes | memoryview) -> Decoded:
+        """The records of a batch. Runs no user code. Raises `ValueError` on what is not of the batch's format."""
+        return decode(batch, payload)
+
+    def run(self, decoded: Decoded, claim: Claims) -> Outcome:
+        """Run the transform over a batch. Calls `claim` at most once. Raises `Hopeless` if nothing ever succeeds."""
+        rows = self._rows(decoded)
+        checked = self._checker.check(decoded, rows)
+        if decoded.batch.probation and len(rows.failures) == decoded.count:
+            give_up(rows.failures)
+        good: Sequence[int] = range(len(rows.records))
+        if rows.failures:
+            good = [row for row in good if rows.records[row] not in rows.failures]
+        fresh, without_id = good, 0
+        if self._pipeline.dedup is not None:
+            fresh, without_id = fresh_rows(self._pipeline.dedup, decoded, rows, checked, good, claim)
+        timely = self._timely(decoded, rows, checked, fresh)
+        cells = self._cells(decoded, checked, timely)
+        kept, expired = _kept(timely, cells)
+        counted = {rows.records[row] for row in kept}
+        duplicates: set[int] = set()
+        if len(fresh) < len(good):
+            duplicates = {rows.records[row] for row in good} - {rows.records[row] for row in fresh}
+        result: Result = {
+            "metrics": {
+                metric.name: deltas(metric, cells[metric.by, metric.every], checked)
+                for metric in self._pipeline.metrics
+            },
+            "letters": decoded.letters(rows.failures),
+            "late": len(fresh) - len(timely),
+            "expired": expired,
+            "without_id": without_id,
+        }
+        return Outcome(
+            consumed=decoded.count,
+            counted=len(counted),
+            dropped=decoded.count - len(counted) - len(duplicates) - len(rows.failures),
+            duplicates=len(duplicates),
+            dead=len(rows.failures),
+            result=result,
+        )
+
+    def warnings(self) -> list[str]:
+        """What there is to say that was not said before."""
+        said, self._warnings = self._warnings, []
+        return said
+
+    def _rows(self, decoded: Decoded) -> Rows:
+        fields = self._checker.fields
+        if decoded.verdict is not None:
+            failures = dict.fromkeys(range(decoded.count), decoded.verdict)
+            return Rows(records=[], columns={field: [] for field in fields}, names=[], failures=failures)
+        rows = self._transform.run(decoded, fields)
+        if self._unseen and rows.records:
+            self._look_for_fields(rows)
+        return rows
+
+    def _look_for_fields(self, rows: Rows) -> None:
+        """Warn, once, of fields that no row has had so far."""
+        for field, use in self._unseen.items():
+            if field not in rows.names and all(value is None for value in rows.columns[field]):
+                seen = ", ".join(rows.names) or "none"
+                self._warnings.append(
+                    f"no row so far has the field {field!r}, which {use}; the fields seen: {seen}"
+                )
+        self._unseen = {}
+
+    def _timely(self, decoded: Decoded, rows: Rows, checked: Checked, fresh: Sequence[int]) -> Sequence[int]:
+        """The rows that are not too late."""
+        if self._pipeline.late is None:
+            return fresh
+        limit = self._pipeline.late * 1000
+        arrival = decoded.batch.arrival_ms
+        arrivals = [arrival if timestamp is None else timestamp for timestamp in decoded.timestamps]
+        return [
+            row
+            for row in fresh
+            if (time := checked.times[row]) is None or arrivals[rows.records[row]] - time <= limit
+        ]
+
+    def _cells(self, decoded: Decoded, checked: Checked, rows: Sequence[int]) -> CellsBy:
+        retention = self._pipeline.retention
+        horizon = None if retention is None else decoded.batch.arrival_ms - retention * 1000
+        times = [time for time in map(checked.times.__getitem__, rows) if time is not None]
+        cells: CellsBy = {}
+        for metric in self._pipeline.metrics:
+            if (metric.by, metric.every) not in cells:
+                keys = checked.keys[metric.by]
+                cells[metric.by, metric.every] = (
+                    all_time(keys, rows)
+                    if metric.every is None
+                    else bucketed(keys, rows, times, metric.every, horizon)
+                )
+        return cells
+
+
+def _kept(rows: Sequence[int], cells: CellsBy) -> tuple[Sequence[int], int]:
+    """The rows that are in some cell, and how many are missing in some because their bucket has expired."""
+    if all(len(part.rows) == len(rows) for part in cells.values()):
+        return rows, 0
+    parts = [set(part.rows) for part in cells.values()]
+    return sorted(set.union(*parts)), len(rows) - len(set.intersection(*parts))
+
+
+def _uses(pipeline: Pipeline) -> dict[str, str]:
+    """What each field is for, in words."""
+    uses: dict[str, str] = {}
+    for metric in pipeline.metrics:
+        for field in metric.by:
+            uses.setdefault(field, f"the metric {metric.name!r} is grouped by")
+        if metric.of is not None:
+            uses.setdefault(metric.of, f"the metric {metric.name!r} is of")
+    if pipeline.dedup and pipeline.dedup.field:
+        uses.setdefault(pipeline.dedup.field, "is the event id")
+    return uses

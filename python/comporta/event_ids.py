@@ -1,0 +1,59 @@
+"""Event ids: what tells that two records are one event, sent twice."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+
+from comporta.checking import Checked
+from comporta.definition import ById
+from comporta.payloads import Claim
+from comporta.records import Decoded, Header
+from comporta.transform import Rows
+from comporta.values import NULL
+
+WHOLE = (
+    15  # bytes of an id that is kept as it is; a longer one is a hash of 16 bytes, so that the two never meet
+)
+
+Claims = Callable[[list[Claim]], bytes]
+"""Claims ids: for each one byte, 1 for the first to claim it (or the same position again), 0 for a duplicate."""
+
+
+def fresh_rows(
+    dedup: ById, decoded: Decoded, rows: Rows, checked: Checked, good: Sequence[int], claim: Claims
+) -> tuple[Sequence[int], int]:
+    """Those of the `good` rows that are no duplicates, and how many rows have no id."""
+    partitions, offsets = decoded.partitions, decoded.offsets
+    wanted: list[Claim | None] = []
+    for row, id in zip(good, _ids(dedup, decoded, rows, checked, good), strict=True):
+        record = rows.records[row]
+        wanted.append(None if id is None else (short(id), partitions[record], offsets[record]))
+    claims = list(dict.fromkeys(each for each in wanted if each is not None))
+    first = dict(zip(claims, claim(claims) if claims else b"", strict=True))
+    return [row for row, each in zip(good, wanted, strict=True) if each is None or first[each]], wanted.count(
+        None
+    )
+
+
+def short(id: bytes) -> bytes:
+    """An id in at most 16 bytes: itself, or its 128-bit BLAKE2b hash."""
+    return id if len(id) <= WHOLE else hashlib.blake2b(id, digest_size=16).digest()
+
+
+def _ids(
+    dedup: ById, decoded: Decoded, rows: Rows, checked: Checked, good: Sequence[int]
+) -> Iterable[bytes | None]:
+    if dedup.header is not None:
+        headers = decoded.headers
+        return [_in_headers(headers[rows.records[row]], dedup.header) for row in good]
+    texts = checked.texts[dedup.field or ""]
+    return [None if texts[row] == NULL else texts[row].encode() for row in good]
+
+
+def _in_headers(headers: Sequence[Header], name: str) -> bytes | None:
+    """The value of the last header of that name, which is the one that counts in Kafka; None without one."""
+    for key, value in reversed(headers):
+        if key == name:
+            return value
+    return None

@@ -1,0 +1,152 @@
+"""Event time: what a row's `time` may be, as milliseconds since 1970 UTC, and back to text.
+
+Times are rounded down to the millisecond. Those before the year 1 or after the year 9999 cannot be understood.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from dateutil.parser import isoparser
+
+from comporta.scalars import shown, unwrapped
+
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+MILLISECOND = timedelta(milliseconds=1)
+EARLIEST = (datetime.min.replace(tzinfo=timezone.utc) - EPOCH) // MILLISECOND
+LATEST = (datetime.max.replace(tzinfo=timezone.utc) - EPOCH) // MILLISECOND
+SECONDS_BELOW = 100_000_000_000  # a number below is seconds, one that is not is milliseconds
+REMEMBERED = 100_000  # distinct texts
+
+# What `datetime.fromisoformat` reads alike on every Python, and fast.
+COMMON_ISO = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{3}|\.\d{6})?([+-]\d\d:\d\d)?", re.ASCII
+).fullmatch
+
+
+class Milliseconds(int):
+    """A time that is milliseconds since 1970 already, told by its type from a number whose unit must be guessed."""
+
+
+class TimeReader:
+    """Reads the times of a pipeline's rows.
+
+    `time_format` is how text is written (as `datetime.strptime` has it), beside ISO 8601. Text is parsed once per
+    distinct value, as far back as it is remembered.
+    """
+
+    def __init__(self, time_format: str | None) -> None:
+        self._format = time_format
+        self._known: dict[str, int] = {}
+
+    def column(self, values: list[Any], bad: Callable[[int, str], None]) -> list[int | None]:
+        """Milliseconds of each value; None stays None. `bad` is told the index of what cannot be understood, and why."""
+        kinds = set(map(type, values))
+        if kinds <= {Milliseconds, type(None)}:
+            times: list[int | None] = values
+        elif kinds == {str}:
+            times = self._texts(values, bad)
+        else:
+            times = [self._each(index, value, bad) for index, value in enumerate(values)]
+        return times
+
+    def _texts(self, values: list[str], bad: Callable[[int, str], None]) -> list[int | None]:
+        known = self._known
+        if len(known) > REMEMBERED:
+            known.clear()
+        wrong: dict[str, str] = {}
+        for text in set(values).difference(known):
+            try:
+                known[text] = self._text(text)
+            except ValueError as error:
+                wrong[text] = str(error)
+        if wrong:
+            for index, text in enumerate(values):
+                if text in wrong:
+                    bad(index, wrong[text])
+        return list(map(known.get, values))
+
+    def _each(self, index: int, value: Any, bad: Callable[[int, str], None]) -> int | None:
+        try:
+            return self.read(value)
+        except (ValueError, OverflowError, TypeError) as error:
+            bad(index, str(error))
+            return None
+
+    def read(self, value: Any) -> int | None:
+        """Milliseconds of one value. Raises `ValueError` in words if it cannot be understood."""
+        if isinstance(value, Milliseconds):
+            return _within(value, value)
+        value = unwrapped(value)
+        if value is None:
+            return None
+        if isinstance(value, (str, bytes)):
+            return self._text(value.decode() if isinstance(value, bytes) else value)
+        if isinstance(value, datetime):
+            return since_epoch(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return _number(value)
+        raise ValueError(
+            f"time {shown(value)} is a {type(value).__name__}; return a datetime, ISO 8601 text, or a number of seconds"
+            " or milliseconds since 1970"
+        )
+
+    def _text(self, text: str) -> int:
+        if self._format is not None:
+            try:
+                return since_epoch(datetime.strptime(text, self._format))
+            except ValueError:
+                pass
+        try:
+            return since_epoch(parse_iso(text))
+        except ValueError:
+            wanted = "ISO 8601" if self._format is None else f"{self._format!r} nor ISO 8601"
+            hint = "; say how it is written with time_format=" if self._format is None else ""
+            raise ValueError(f"time {shown(text)} is not {wanted}{hint}") from None
+
+
+def parse_iso(text: str) -> datetime:
+    """The `datetime` of ISO 8601 text, the same on every Python. Raises `ValueError`."""
+    if text.endswith(("Z", "z")):
+        text = text[:-1] + "+00:00"
+    if COMMON_ISO(text):
+        return datetime.fromisoformat(text)
+    moment: datetime = isoparser().isoparse(text)
+    return moment
+
+
+def since_epoch(moment: datetime) -> int:
+    """Milliseconds since 1970 of a `datetime`; one without a time zone is UTC."""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return (moment - EPOCH) // MILLISECOND
+
+
+def to_datetime(milliseconds: int) -> datetime:
+    """The `datetime`, in UTC, of milliseconds since 1970."""
+    return EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def to_text(moment: datetime) -> str:
+    """A `datetime` as ISO 8601 text in UTC, such as "2015-05-17T10:05:03Z"; one without a time zone is UTC."""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return moment.astimezone(timezone.utc).replace(tzinfo=None).isoformat() + "Z"
+
+
+def _number(value: float) -> int:
+    if value != value or value in (float("inf"), float("-inf")):
+        raise ValueError(f"time {value!r} is not a finite number")
+    milliseconds = int(value) if value >= SECONDS_BELOW else int(value * 1000 // 1)
+    return _within(milliseconds, value)
+
+
+def _within(milliseconds: int, value: object) -> int:
+    if EARLIEST <= milliseconds <= LATEST:
+        return milliseconds
+    raise ValueError(
+        f"time {shown(value)} is out of range; a number is seconds since 1970 if it is below 1e11, else milliseconds"
+    )

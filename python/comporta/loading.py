@@ -1,0 +1,137 @@
+"""Loading: a user's file is executed, and the pipeline that it defines taken from it."""
+
+from __future__ import annotations
+
+import hashlib
+import linecache
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+
+from comporta.definition import Pipeline
+from comporta.errors import DefinitionError
+from comporta.options import OWN_FOLDER
+
+INSTALLED = {"site-packages", "dist-packages"}
+
+
+def load(path: str, code: bytes | None = None, name: str | None = None) -> Pipeline:
+    """The pipeline that a file defines.
+
+    `code` is executed as the file's content (default: what the file holds now). The file's folder is first on `sys.path`
+    from then on, so that it can import its neighbours. `name` says which pipeline, if there are several. Raises
+    `DefinitionError`, with file and line, for whatever is wrong with it.
+    """
+    if code is None:
+        try:
+            code = Path(path).read_bytes()
+        except OSError as error:
+            raise DefinitionError(
+                f"cannot be read: {error.strerror}; give a Python file", file=path
+            ) from None
+    module = _execute(path, code)
+    found: dict[str, Pipeline] = {}
+    for value in list(vars(module).values()):
+        if isinstance(value, Pipeline):
+            if found.setdefault(value.name, value) is not value:
+                raise DefinitionError(
+                    f"two pipelines are called {value.name!r}; give each a name of its own",
+                    file=path,
+                    line=value.line,
+                )
+    pipeline = _choose(path, found, name)
+    pipeline.runner()
+    pipeline.file = path
+    return pipeline
+
+
+def local_modules_hash(path: str) -> str:
+    """A hash of the modules that are loaded from the folder of a file, and those below it; of neither the file itself,
+    nor what is installed there, nor Comporta."""
+    folder = Path(path).resolve().parent
+    digest = hashlib.sha256()
+    for file in sorted({Path(found).resolve() for found in _module_files()}):
+        inside = file.is_relative_to(folder) and not file.is_relative_to(OWN_FOLDER)
+        if inside and file != Path(path).resolve() and not INSTALLED.intersection(file.parts):
+            content = file.read_bytes() if file.is_file() else b""
+            digest.update(
+                f"{file.relative_to(folder)}\n{len(content)}\n".encode("utf-8", "surrogateescape") + content
+            )
+    return digest.hexdigest()
+
+
+def _module_files() -> list[str]:
+    files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    return [file for file in files if isinstance(file, str)]
+
+
+def _execute(path: str, code: bytes) -> ModuleType:
+    # Tracebacks show the lines that were run, even if the file was edited since.
+    linecache.cache[path] = (len(code), None, code.decode("utf-8", "replace").splitlines(keepends=True), path)
+    folder = str(Path(path).resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    # Under its own name, so that what it defines can be pickled, unless that is another module's.
+    stem = Path(path).stem
+    known = sys.modules.get(stem)
+    module = ModuleType(
+        stem if known is None or getattr(known, "__file__", None) == path else f"comporta_file_{stem}"
+    )
+    module.__file__ = path
+    sys.modules[module.__name__] = module
+    try:
+        exec(compile(code, path, "exec", dont_inherit=True), vars(module))
+    except DefinitionError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise _explained(path, error) from None
+    return module
+
+
+def _explained(path: str, error: BaseException) -> DefinitionError:
+    """What went wrong in a user's file, in one line."""
+    if isinstance(error, SyntaxError) and error.filename is not None:
+        shown = f" in {error.text.strip()!r}" if error.text and error.text.strip() else ""
+        what = f"{type(error).__name__}: {error.msg}{shown}; the file must be Python {sys.version_info[0]}.{sys.version_info[1]}"
+        return DefinitionError(what, file=error.filename, line=error.lineno)
+    folder = str(Path(path).resolve().parent)
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [
+        frame
+        for frame in frames
+        if frame.filename == path
+        or (
+            Path(frame.filename).is_relative_to(folder)
+            and not INSTALLED.intersection(Path(frame.filename).parts)
+        )
+    ]
+    file, line = (own[-1].filename, own[-1].lineno) if own else (path, None)
+    text = " ".join(str(error).split())
+    what = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    if isinstance(error, ModuleNotFoundError):
+        right = f"install it for {sys.executable}, or put it beside {Path(path).name}"
+    elif isinstance(error, SystemExit):
+        right = (
+            'a pipeline\'s file is imported, so put what ends the program under `if __name__ == "__main__":`'
+        )
+    else:
+        right = "the file must run without an error when it is imported"
+    return DefinitionError(f"{what}; {right}", file=file, line=line)
+
+
+def _choose(path: str, found: dict[str, Pipeline], name: str | None) -> Pipeline:
+    if not found:
+        raise DefinitionError(
+            'defines no pipeline; write pipeline = comporta.Pipeline("name", metrics=[...])', file=path
+        )
+    names = ", ".join(sorted(found))
+    if name is not None:
+        if name not in found:
+            raise DefinitionError(f"defines no pipeline {name!r}; it has {names}", file=path)
+        return found[name]
+    if len(found) > 1:
+        raise DefinitionError(
+            f"defines several pipelines ({names}); name one, as {path}:{min(found)}", file=path
+        )
+    return next(iter(found.values()))

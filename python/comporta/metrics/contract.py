@@ -1,0 +1,107 @@
+"""What a metric is: a definition, and a state that grows by merging.
+
+A worker computes one delta state per group of a batch (`batch`). The store merges deltas into the state of their row
+(`merge`), keeps it packed (`pack`, `unpack`), and `query` merges rows and shows the result (`value`). Merging is
+associative and commutative with regard to `value`: batches may be cut anywhere and rows summed up in any order.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from typing import Any, ClassVar, Generic, TypedDict, TypeVar
+
+from comporta import options
+
+State = TypeVar("State")
+
+
+class MetricDefinition(TypedDict):
+    """A metric as its pipeline's definition holds it: JSON. `every` is in seconds, None for all time."""
+
+    name: str
+    kind: str
+    of: str | None
+    by: list[str]
+    every: int | None
+    k: int | None
+
+
+class Takes(Enum):
+    """What a metric is given of the field that it is `of`."""
+
+    NOTHING = "nothing"  # it counts rows
+    NUMBERS = "numbers"  # finite ints and floats
+    TEXTS = "texts"  # values as canonical JSON text, so that equal values are equal text
+
+
+class Metric(abc.ABC, Generic[State]):
+    """One number, or one summary, per bucket of time and group of fields.
+
+    `name` is unique in its pipeline. `of` is the field summed up, `by` are the fields grouped by, `every` is the length
+    of a bucket in seconds (None: one bucket for all time), `k` how many items `top` shows.
+    """
+
+    kind: ClassVar[str]
+    takes: ClassVar[Takes]
+    longest: ClassVar[int | None] = None
+    """Bytes that a text may have, where that matters."""
+    note: ClassVar[str | None] = None
+    """How far the value may be off, in words; None where it is exact."""
+
+    k: int | None = None
+
+    def __init__(
+        self, name: str, *, of: str | None, by: str | Iterable[str] = (), every: str | None = None
+    ) -> None:
+        self.name = options.name(name, "a metric")
+        self.of = None if of is None else options.field(of, "of")
+        self.by = options.fields(by, "by")
+        self.every = None if every is None else options.duration(every, "every")
+
+    def definition(self) -> MetricDefinition:
+        """The metric as its pipeline's definition holds it."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "of": self.of,
+            "by": list(self.by),
+            "every": self.every,
+            "k": self.k,
+        }
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.name!r}>"
+
+    @abc.abstractmethod
+    def batch(self, groups: Sequence[int], values: Sequence[Any], count: int) -> list[State]:
+        """A new state for each of the groups 0 to `count` - 1.
+
+        `groups` has a row's group, `values` what the metric takes of it (nothing is None in it, and it is not looked at
+        if the metric takes nothing). Every group has at least one row.
+        """
+
+    @abc.abstractmethod
+    def merge(self, state: State, delta: State) -> State:
+        """The state of both together. May change and return `state` itself; leaves `delta` as it is."""
+
+    @abc.abstractmethod
+    def pack(self, state: State) -> Any:
+        """The state as msgpack holds it: integers of 64 bits, floats, text, bytes, lists and maps."""
+
+    @abc.abstractmethod
+    def unpack(self, packed: Any) -> State:
+        """The state that `pack` packed."""
+
+    @abc.abstractmethod
+    def value(self, state: State) -> Any:
+        """The state's result as JSON holds it."""
+
+
+def split(groups: Sequence[int], values: Sequence[Any], count: int) -> list[list[Any]]:
+    """The values of each group."""
+    lists: list[list[Any]] = [[] for _ in range(count)]
+    for group, value in zip(groups, values, strict=True):
+        lists[group].append(value)
+    return lists

@@ -1,0 +1,41 @@
+"""How many rows there are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from comporta.metrics.contract import Metric, Takes
+
+
+class Count(Metric[int]):
+    """Counts rows, exactly.
+
+    `by`: fields to group by. `every`: the length of a bucket of time ("30s", "5m", "1h", "1d"; default: all time is
+    one). The value is an int. Raises `DefinitionError` for what is not valid.
+
+        c.count("requests", by=["status", "method"], every="1m")
+    """
+
+    kind = "count"
+    takes = Takes.NOTHING
+
+    def __init__(self, name: str, *, by: str | Iterable[str] = (), every: str | None = None) -> None:
+        super().__init__(name, of=None, by=by, every=every)
+
+    def batch(self, groups: Sequence[int], values: Sequence[Any], count: int) -> list[int]:
+        rows = Counter(groups)
+        return [rows[group] for group in range(count)]
+
+    def merge(self, state: int, delta: int) -> int:
+        return state + delta
+
+    def pack(self, state: int) -> int:
+        return state
+
+    def unpack(self, packed: int) -> int:
+        return packed
+
+    def value(self, state: int) -> int:
+        return state

@@ -1,0 +1,319 @@
+"""Records: what a batch of bytes holds, decoded as far as a transform needs.
+
+A record belongs to a batch's range [first, next) if its own offset does. So a batch is narrowed, to find the record
+that does harm, by a range alone.
+"""
+
+from __future__ import annotations
+
+import abc
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from itertools import accumulate
+from typing import Literal, NamedTuple
+
+from comporta.event_time import to_datetime
+from comporta.payloads import Letter, SourceRecord, unpack
+
+LONGEST_VALUE = 1024 * 1024
+"""Bytes of a record's value that a dead letter keeps."""
+
+Header = tuple[str, "bytes | None"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch as its header describes it.
+
+    `replay` is the (partition, offset, attempt) of the dead letter that a batch of one record replays. A `verdict` makes
+    dead letters of the records without running them: `reason` is theirs, and it says why. Under `probation` nothing of
+    the pipeline has ever succeeded.
+    """
+
+    format: Literal["lines", "records", "oversized"]
+    partition: str
+    shown: str
+    base: int
+    first: int
+    next: int
+    arrival_ms: int
+    probation: bool = False
+    reason: str | None = None
+    verdict: str | None = None
+    replay: tuple[str, int, int] | None = None
+
+
+class Record(NamedTuple):
+    """A record as a transform of two parameters gets it, beside its value.
+
+    `timestamp` is Kafka's, in UTC; lines of a file have none. `headers` are in the order they were sent in. `topic` and
+    `partition` are Kafka's; for a file, `topic` is None and `partition` its path. `offset` is Kafka's, or the position
+    in the file, in bytes, of the line's beginning.
+    """
+
+    key: bytes | None
+    headers: list[tuple[str, bytes | None]]
+    timestamp: datetime | None
+    topic: str | None
+    partition: int | str
+    offset: int
+
+
+class Failure(NamedTuple):
+    """Why a record becomes a dead letter."""
+
+    reason: str
+    error: str
+    traceback: str | None = None
+
+
+class Decoded(abc.ABC):
+    """The records of a batch, as columns; `values` are what a transform gets.
+
+    `partitions` and `offsets` identify a record for ever: for a replayed one they are those of its source. `ends` are
+    the offsets that follow.
+    """
+
+    def __init__(self, batch: Batch, values: Sequence[bytes | None]) -> None:
+        self.batch = batch
+        self.values = values
+
+    @property
+    def count(self) -> int:
+        """How many records there are."""
+        return len(self.values)
+
+    @property
+    @abc.abstractmethod
+    def middle(self) -> int | None:
+        """Where to cut the batch's range so that each part has half of the records; None under two records."""
+
+    @property
+    @abc.abstractmethod
+    def offsets(self) -> Sequence[int]: ...
+
+    @property
+    @abc.abstractmethod
+    def ends(self) -> Sequence[int]: ...
+
+    @property
+    def partitions(self) -> Sequence[str]:
+        return [self.batch.partition] * self.count
+
+    @property
+    def shown(self) -> Sequence[str]:
+        return [self.batch.shown] * self.count
+
+    @property
+    def keys(self) -> Sequence[bytes | None]:
+        return [None] * self.count
+
+    @property
+    def headers(self) -> Sequence[list[Header]]:
+        return [[] for _ in range(self.count)]
+
+    @property
+    def timestamps(self) -> Sequence[int | None]:
+        """Milliseconds since 1970, where a record has them."""
+        return [None] * self.count
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        return [0 if value is None else len(value) for value in self.values]
+
+    @property
+    def verdict(self) -> Failure | None:
+        """Why the records are dead letters without being run, if they are."""
+        if self.batch.verdict is None:
+            return None
+        return Failure(self.batch.reason or "crash", self.batch.verdict)
+
+    def records(self) -> list[Record]:
+        """Each record as a transform of two parameters gets it."""
+        columns = zip(
+            self.keys, self.headers, self.timestamps, self.partitions, self.shown, self.offsets, strict=True
+        )
+        return [
+            Record(key, headers, None if at is None else to_datetime(at), *_place(partition, shown), offset)
+            for key, headers, at, partition, shown, offset in columns
+        ]
+
+    def letters(self, failures: Mapping[int, Failure]) -> list[Letter]:
+        """The dead letters of the records whose indexes `failures` has, in their order."""
+        if not failures:
+            return []
+        now = int(time.time() * 1000)
+        attempt = self.batch.replay[2] + 1 if self.batch.replay else 0
+        columns = list(
+            zip(
+                self.values,
+                self.partitions,
+                self.shown,
+                self.offsets,
+                self.ends,
+                self.lengths,
+                self.keys,
+                self.headers,
+                self.timestamps,
+                strict=True,
+            )
+        )
+        letters: list[Letter] = []
+        for index in sorted(failures):
+            failure = failures[index]
+            value, partition, shown, offset, end, length, key, headers, timestamp = columns[index]
+            letters.append(
+                {
+                    "partition": partition,
+                    "shown": shown,
+                    "offset": offset,
+                    "next": end,
+                    "attempt": attempt,
+                    "reason": failure.reason,
+                    "error": failure.error,
+                    "traceback": failure.traceback,
+                    "value": None if value is None else value[:LONGEST_VALUE],
+                    "length": length,
+                    "key": key,
+                    "headers": headers,
+                    "timestamp": timestamp,
+                    "at": now,
+                }
+            )
+        return letters
+
+
+class Lines(Decoded):
+    """Lines of a file, without their ends (`\\n` or `\\r\\n`). The last one of all may lack its end."""
+
+    def __init__(self, batch: Batch, payload: bytes | memoryview) -> None:
+        text = bytes(payload)
+        begin = _line_start(text, batch.first - batch.base)
+        end = _line_start(text, batch.next - batch.base)
+        self._lines = text[begin:end].split(b"\n")
+        self._begin = batch.base + begin
+        self._end = batch.base + end
+        if not self._lines[-1]:  # what follows the last line's end
+            self._lines.pop()
+        values = self._lines
+        if b"\r\n" in text:
+            values = [line[:-1] if line.endswith(b"\r") else line for line in values]
+        super().__init__(batch, values)
+
+    @property
+    def middle(self) -> int | None:
+        half = self.count // 2
+        return self._begin + sum(map(len, self._lines[:half])) + half if half else None
+
+    @cached_property
+    def _bounds(self) -> list[int]:
+        bounds = list(accumulate((len(line) + 1 for line in self._lines), initial=self._begin))
+        bounds[-1] = self._end
+        return bounds
+
+    @property
+    def offsets(self) -> Sequence[int]:
+        return self._bounds[:-1]
+
+    @property
+    def ends(self) -> Sequence[int]:
+        return self._bounds[1:]
+
+
+class SourceRecords(Decoded):
+    """Records with all that they carry, each from a place of its own."""
+
+    def __init__(self, batch: Batch, payload: bytes | memoryview) -> None:
+        records: list[SourceRecord] = unpack(payload)
+        self._records = [record for record in records if batch.first <= record["offset"] < batch.next]
+        super().__init__(batch, [record["value"] for record in self._records])
+
+    @property
+    def middle(self) -> int | None:
+        half = self.count // 2
+        return self._records[half]["offset"] if half else None
+
+    @property
+    def offsets(self) -> Sequence[int]:
+        return [record["source_offset"] for record in self._records]
+
+    @property
+    def ends(self) -> Sequence[int]:
+        return [record["source_offset"] + 1 for record in self._records]
+
+    @property
+    def partitions(self) -> Sequence[str]:
+        return [record["partition"] for record in self._records]
+
+    @property
+    def shown(self) -> Sequence[str]:
+        return [record["shown"] for record in self._records]
+
+    @property
+    def keys(self) -> Sequence[bytes | None]:
+        return [record["key"] for record in self._records]
+
+    @property
+    def headers(self) -> Sequence[list[Header]]:
+        return [[(name, value) for name, value in record["headers"]] for record in self._records]
+
+    @property
+    def timestamps(self) -> Sequence[int | None]:
+        return [record["timestamp"] for record in self._records]
+
+
+class Oversized(Decoded):
+    """One record that is too long to be read: the range that it spans, and its beginning."""
+
+    def __init__(self, batch: Batch, payload: bytes | memoryview) -> None:
+        super().__init__(batch, [bytes(payload)])
+
+    middle = None
+
+    @property
+    def offsets(self) -> Sequence[int]:
+        return [self.batch.first]
+
+    @property
+    def ends(self) -> Sequence[int]:
+        return [self.batch.next]
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        return [self.batch.next - self.batch.first]
+
+    @property
+    def verdict(self) -> Failure:
+        size = self.batch.next - self.batch.first
+        return Failure(
+            "oversized",
+            f"the record is {size:,} bytes long, too long to be read: of it there is the beginning",
+        )
+
+
+FORMATS: dict[str, type[Lines] | type[SourceRecords] | type[Oversized]] = {
+    "lines": Lines,
+    "records": SourceRecords,
+    "oversized": Oversized,
+}
+
+
+def decode(batch: Batch, payload: bytes | memoryview) -> Decoded:
+    """The records of a batch's payload that its range holds. Raises `ValueError` on what is not of the batch's format."""
+    return FORMATS[batch.format](batch, payload)
+
+
+def _line_start(text: bytes, position: int) -> int:
+    """Where the first line begins that does not begin before `position`."""
+    if position <= 0:
+        return 0
+    return text.find(b"\n", position - 1) + 1 or len(text)
+
+
+def _place(partition: str, shown: str) -> tuple[str | None, int | str]:
+    """Topic and number of a Kafka partition, nothing and the path of a file."""
+    topic, slash, number = partition.rpartition("/")
+    return (topic, int(number)) if slash else (None, shown)

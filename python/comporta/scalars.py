@@ -1,0 +1,27 @@
+"""Single values: what numpy and pandas have for Python's own, and any value as an error shows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def unwrapped(value: Any) -> Any:
+    """A scalar of numpy as Python's own value, a missing value of pandas or numpy as None, all else as it is."""
+    if type(value).__name__ in ("NaTType", "NAType"):
+        return None
+    if not hasattr(value, "dtype") or not hasattr(value, "item") or value.ndim != 0:
+        return value
+    if value.dtype.kind == "f":
+        return float(value)
+    if value.dtype.kind == "M":  # nanoseconds would become a bare number
+        return value.astype("datetime64[us]").item()
+    return value.item()
+
+
+def shown(value: object) -> str:
+    """A value for an error's text: short, whatever it is."""
+    try:
+        text = repr(value)
+    except Exception:
+        text = "that cannot be shown"
+    return text if len(text) <= 100 else text[:97] + "..."

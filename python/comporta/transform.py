@@ -1,0 +1,219 @@
+"""Transforms: the user's functions, and the rows that they make of a batch's records."""
+
+from __future__ import annotations
+
+import abc
+import inspect
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from comporta.errors import Hopeless, TransformError
+from comporta.records import Decoded, Failure
+from comporta.scalars import shown
+
+HOPELESS = 1000  # failures in a row, when nothing of the pipeline has ever succeeded
+TRACEBACKS = 1000  # of a batch; those of a million records would not fit into a frame
+LONGEST_ERROR = 2000  # characters
+LONGEST_TRACEBACK = 8000  # characters
+NAMED = 100  # rows whose fields are collected, so that a warning can name them
+OWN_FOLDER = str(Path(__file__).parent)
+
+
+@dataclass
+class Rows:
+    """What a transform made of a batch: rows as columns, and failures by the index of the record.
+
+    `records` has the index of the record that each row came from, `columns` the fields asked for. `names` are fields
+    that rows have. Where `nan_is_null`, a NaN is a gap in a column, as it is in pandas.
+    """
+
+    records: list[int]
+    columns: dict[str, list[Any]]
+    names: list[str]
+    nan_is_null: bool = False
+    failures: dict[int, Failure] = field(default_factory=dict)
+
+
+class Transform(abc.ABC):
+    """A user's function as a pipeline runs it."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    @abc.abstractmethod
+    def run(self, decoded: Decoded, fields: Iterable[str]) -> Rows:
+        """The rows of a batch. Raises `Hopeless` where, under probation, nothing succeeds."""
+
+
+class RecordTransform(Transform):
+    """A function of a record's value, or of its value and the record."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self._takes_record = takes_record(function)
+
+    def run(self, decoded: Decoded, fields: Iterable[str]) -> Rows:
+        call: Callable[[Any], Any] = self.function
+        inputs: Sequence[Any] = decoded.values
+        if self._takes_record:
+            call = self._call_with_record
+            inputs = list(zip(decoded.values, decoded.records(), strict=True))
+        rows: list[dict[str, Any]] = []
+        records: list[int] = []
+        failures: dict[int, Failure] = {}
+        for index, value in enumerate(inputs):
+            try:
+                made = call(value)
+            except (
+                BaseException
+            ) as error:  # SystemExit too: it is one record that made the transform raise it
+                failures[index] = failure(error, self.function, with_traceback=len(failures) < TRACEBACKS)
+                if decoded.batch.probation and index + 1 == len(failures):
+                    give_up(failures)
+                continue
+            if type(made) is dict or isinstance(made, dict):
+                rows.append(made)
+                records.append(index)
+            elif isinstance(made, list) and all(isinstance(row, dict) for row in made):
+                rows.extend(made)
+                records.extend([index] * len(made))
+            elif made is not None:
+                failures[index] = Failure("value", _unusable(made))
+        return Rows(
+            records=records,
+            columns={name: [row.get(name) for row in rows] for name in fields},
+            names=list(dict.fromkeys(str(name) for row in rows[:NAMED] for name in row)),
+            failures=failures,
+        )
+
+    def _call_with_record(self, both: tuple[Any, Any]) -> Any:
+        return self.function(*both)
+
+
+class BatchTransform(Transform):
+    """A function of a `pyarrow.RecordBatch`. Where it fails, halves are tried, until the records that do it are alone."""
+
+    def run(self, decoded: Decoded, fields: Iterable[str]) -> Rows:
+        from comporta import arrow  # brings pyarrow, which costs a process that does without it half a second
+
+        batch, offsets = arrow.record_batch(decoded), decoded.offsets
+        rows = Rows(records=[], columns={name: [] for name in fields}, names=[], nan_is_null=True)
+        ranges = [(0, decoded.count)] if decoded.count else []
+        while ranges:
+            first, last = ranges.pop()
+            try:
+                made = arrow.read(
+                    self.function(batch.slice(first, last - first)), offsets[first:last], rows.columns
+                )
+            except BaseException as error:
+                if last - first > 1:
+                    middle = (first + last) // 2
+                    ranges += [(middle, last), (first, middle)]
+                    continue
+                with_traceback = len(rows.failures) < TRACEBACKS
+                rows.failures[first] = failure(error, self.function, with_traceback=with_traceback)
+                if decoded.batch.probation and last == len(rows.failures):
+                    give_up(rows.failures)
+            else:
+                rows.records += [first + record for record in made.records]
+                rows.names = rows.names or made.names
+                for name, values in made.columns.items():
+                    rows.columns[name] += values
+        return rows
+
+
+def takes_record(function: Callable[..., Any]) -> bool:
+    """Whether a record transform has a second parameter, for the record. Raises `TypeError` in words for more than two.
+
+    A second parameter that has a default is one of the user's own, unless it is called `record`.
+    """
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except ValueError:  # some functions written in C do not say what they take
+        return False
+    positional = [
+        parameter
+        for parameter in parameters
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    required = [
+        parameter
+        for parameter in parameters
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    ]
+    starred = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
+    if len(required) > 2 or not (positional or starred) or any(p not in positional for p in required):
+        raise TypeError("takes (value) or (value, record)")
+    return len(required) == 2 or (len(positional) > 1 and positional[1].name == "record")
+
+
+def give_up(failures: dict[int, Failure]) -> None:
+    """Raise `Hopeless` if that many failures, and no success, are a mistake in the transform rather than bad data."""
+    if len(failures) >= HOPELESS:
+        last = failures[max(failures)]
+        raise Hopeless(
+            f"the first {len(failures):,} records all failed, and none has ever succeeded; the last: {last.error}"
+        )
+
+
+def failure(error: BaseException, function: Callable[..., Any], *, with_traceback: bool) -> Failure:
+    """What a letter says about an exception: it, the line of the user's file, and the traceback without Comporta's part."""
+    trace = _outside(error.__traceback__)
+    try:
+        text = str(error)
+    except BaseException:
+        text = "(its text cannot be had)"
+    words = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    words = clean(words, LONGEST_ERROR)
+    place = _place(trace, function)
+    return Failure(
+        reason="value" if isinstance(error, TransformError) else "exception",
+        error=f"{words} ({place})" if place else words,
+        traceback=_traceback(error, trace) if with_traceback else None,
+    )
+
+
+def clean(text: str, longest: int) -> str:
+    """Text that every encoding takes, cut in its middle if it is long."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[:half]} [...] {text[-half:]}"
+
+
+def _outside(trace: TracebackType | None) -> TracebackType | None:
+    while trace and trace.tb_frame.f_code.co_filename.startswith(OWN_FOLDER):
+        trace = trace.tb_next
+    return trace
+
+
+def _place(trace: TracebackType | None, function: Callable[..., Any]) -> str | None:
+    """File and line of the innermost call in the file that the function is from."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    found = None
+    while trace:
+        if code and trace.tb_frame.f_code.co_filename == code.co_filename:
+            found = f"{code.co_filename}:{trace.tb_lineno}, in {trace.tb_frame.f_code.co_name}"
+        trace = trace.tb_next
+    return found
+
+
+def _traceback(error: BaseException, trace: TracebackType | None) -> str:
+    try:
+        return clean("".join(traceback.format_exception(type(error), error, trace)), LONGEST_TRACEBACK)
+    except BaseException:  # it asks the error for its text, which is the user's code
+        return clean("".join(traceback.format_tb(trace)), LONGEST_TRACEBACK)
+
+
+def _unusable(made: Any) -> str:
+    if isinstance(made, list):
+        odd = next(row for row in made if not isinstance(row, dict))
+        return f"the transform returned a list with {shown(odd)}, a {type(odd).__name__}, in it; every row must be a dict"
+    return (
+        f"the transform returned {shown(made)}, a {type(made).__name__}; return a dict, a list of dicts, or None to drop"
+        " the record"
+    )

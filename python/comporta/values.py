@@ -1,0 +1,183 @@
+"""Canonical values: JSON text in which equal values are equal, and numbers that can be added up.
+
+Numbers are one type: 200 and 200.0 are both `200`; `true` is not 1, and `"1"` is not 1. NaN is null, a datetime is ISO
+8601 text in UTC, bytes are the text that they hold in UTF-8. Whatever else there is has no canonical text.
+
+The functions on columns are called once for a batch, and look at each distinct value, not at each value, where they can.
+They tell `bad` the index of each value that cannot be used, and why; what the column has there then means nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from json.encoder import encode_basestring
+from typing import Any
+
+from comporta.event_time import to_text
+from comporta.scalars import shown, unwrapped
+
+NULL = "null"
+GREATEST = 2**1024
+"""No number may be as great as that: one that cannot be said as a float."""
+
+Bad = Callable[[int, str], None]
+
+# Columns of these types alone may be told apart by Python's own equality, in which True is 1, and b"1" is not "1".
+COMPARABLE: tuple[set[type], ...] = ({str, int, type(None)}, {bytes, type(None)}, {bool, type(None)})
+
+
+def text_column(values: Sequence[Any], bad: Bad) -> list[str]:
+    """The canonical text of each value."""
+    kinds = set(map(type, values))
+    comparable = any(kinds <= comparable for comparable in COMPARABLE)
+    keys: Sequence[Any] = values if comparable else list(zip(map(type, values), values, strict=True))
+    try:
+        distinct = dict(zip(keys, values, strict=True))
+    except TypeError:  # something that has no hash: a list, say
+        return [_text_or_bad(index, value, bad) for index, value in enumerate(values)]
+    texts: dict[Any, str] = {}
+    wrong: dict[Any, str] = {}
+    for key, value in distinct.items():
+        try:
+            texts[key] = canonical(value)
+        except ValueError as error:
+            texts[key], wrong[key] = NULL, str(error)
+    if wrong:
+        for index, key in enumerate(keys):
+            if key in wrong:
+                bad(index, wrong[key])
+    return list(map(texts.__getitem__, keys))
+
+
+def number_column(values: Sequence[Any], nan_is_null: bool, bad: Bad) -> Sequence[int | float | None]:
+    """Each value as a finite int or float, None where there is none."""
+    kinds = set(map(type, values))
+    if kinds <= {int, float, type(None)} and _all_finite(
+        values if type(None) not in kinds else filter(_is_there, values)
+    ):
+        return values
+    return [_number_or_bad(index, value, nan_is_null, bad) for index, value in enumerate(values)]
+
+
+def canonical(value: Any) -> str:
+    """The canonical JSON text of a value. Raises `ValueError`, in words, for one that has none."""
+    kind = type(value)
+    if kind is str:
+        return _text(value)
+    if kind is int:
+        return _whole(value)
+    if value is None:
+        return "null"
+    if kind is bool:
+        return "true" if value else "false"
+    if kind is float:
+        return _float(value)
+    if kind is bytes:
+        return _bytes(value)
+    return _unusual(value)
+
+
+def _unusual(value: Any) -> str:
+    """Subclasses, and what other libraries have for the same things."""
+    plain = unwrapped(value)
+    if plain is not value:
+        return canonical(plain)
+    if isinstance(value, datetime):
+        return canonical(to_text(value))
+    if isinstance(value, str):
+        return _text(str.__str__(value))
+    if isinstance(value, (int, float, Decimal)):
+        return canonical(plain_number(value))
+    if isinstance(value, (bytes, bytearray)):
+        return _bytes(bytes(value))
+    raise ValueError(
+        f"{shown(value)} is a {type(value).__name__}; return text, a number, a bool, a datetime or None"
+    )
+
+
+def plain_number(value: Any) -> int | float:
+    """The int or float of a number of any class. Raises `ValueError` for what is no number: text, a bool.
+
+    NaN and infinity are numbers here. A `Decimal` becomes the nearest float, unless it is whole.
+    """
+    if isinstance(value, Decimal):
+        if value.is_finite() and value.adjusted() < 400 and value == value.to_integral_value():
+            return int(value)
+        return float(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(
+            f"{shown(value)} is a {type(value).__name__}, not a number; convert it with int() or float()"
+        )
+    return int(value) if isinstance(value, int) else float(value)
+
+
+def _whole(value: int) -> str:
+    if -GREATEST < value < GREATEST:
+        return str(value)
+    raise ValueError(f"an integer of {value.bit_length()} bits is too great; at most 1,024 bits are kept")
+
+
+def _float(value: float) -> str:
+    if value.is_integer():
+        return str(int(value))
+    if math.isinf(value):
+        raise ValueError(f"{value!r} is not finite; return None where there is no value")
+    return "null" if value != value else repr(value)
+
+
+def _bytes(value: bytes) -> str:
+    try:
+        return encode_basestring(value.decode())
+    except UnicodeDecodeError:
+        raise ValueError(f"{shown(value)} is not UTF-8; decode it, such as with .decode('latin-1')") from None
+
+
+def _text(value: str) -> str:
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError(
+                f"{shown(value)} has lone surrogates, which are no text; decode with errors='replace'"
+            ) from None
+    return encode_basestring(value)
+
+
+def _text_or_bad(index: int, value: Any, bad: Bad) -> str:
+    try:
+        return canonical(value)
+    except ValueError as error:
+        bad(index, str(error))
+        return NULL
+
+
+def _number_or_bad(index: int, value: Any, nan_is_null: bool, bad: Bad) -> int | float | None:
+    value = unwrapped(value)
+    if value is None:
+        return None
+    try:
+        number = plain_number(value)
+        if number != number and nan_is_null:
+            return None
+        if not -GREATEST < number < GREATEST:
+            raise ValueError(f"{shown(number)} is not a finite number; return None where there is no value")
+    except ValueError as error:
+        bad(index, str(error))
+        return None
+    return number
+
+
+def _is_there(value: Any) -> bool:
+    return value is not None
+
+
+def _all_finite(values: Iterable[int | float]) -> bool:
+    """Whether ints and floats are surely all finite: NaN and infinity leave their trace in the sum of their sizes."""
+    try:
+        return sum(map(abs, values)) <= sys.float_info.max
+    except OverflowError:
+        return False

@@ -205,15 +205,20 @@ defmodule Comporta.Pipeline.Store do
   defp frame(%{kind: :folded, id: id}, _payload, state), do: folded(state, id)
   defp frame(%{kind: :stale, id: id}, _payload, state), do: stale(state, id)
 
-  defp frame(%{kind: :known}, payload, state), do: tell(state, {:known, payload})
+  defp frame(%{kind: :known}, payload, state) do
+    tell(state, {:known, payload})
+    state
+  end
 
   defp frame(%{kind: :opened, partition: partition} = header, _payload, state) do
     tell(state, {:opened, Map.take(header, [:partition, :shown, :assignment, :upto])})
     ledger(state, partition, Ledger.from_header(header))
   end
 
-  defp frame(%{kind: :opened_all, assignment: assignment}, _payload, state),
-    do: tell(state, {:opened_all, assignment})
+  defp frame(%{kind: :opened_all, assignment: assignment}, _payload, state) do
+    tell(state, {:opened_all, assignment})
+    state
+  end
 
   defp frame(%{kind: :checkpoint, partition: partition, upto: upto} = header, _payload, state) do
     tell(state, {:checkpoint, partition, upto})
@@ -223,6 +228,7 @@ defmodule Comporta.Pipeline.Store do
   defp frame(%{kind: :lost, partition: partition}, _payload, state) do
     Logger.warning("another run has moved on with #{partition}: going back to its checkpoint")
     tell(state, {:lost, partition})
+    state
   end
 
   defp frame(%{kind: :superseded, reason: reason}, _payload, _state), do: {:failed, reason}
@@ -267,10 +273,7 @@ defmodule Comporta.Pipeline.Store do
     %{state | ledgers: ledgers}
   end
 
-  defp tell(state, event) do
-    Enum.each(state.subscribers, &send(&1, {:store, event}))
-    state
-  end
+  defp tell(state, event), do: Enum.each(state.subscribers, &send(&1, {:store, event}))
 
   defp start_python(state), do: %{state | python: Run.start_python(state.run, :store)}
 end

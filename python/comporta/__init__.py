@@ -9,7 +9,8 @@
         time, status = line.split()
         return {"time": time.decode(), "status": int(status)}
 
-`comporta run FILE.py --source file:access.log --until-end` runs it; `comporta.testing.run` does in a test or a notebook.
+`comporta run FILE.py --source file:access.log --until-end` runs it; `comporta.testing.run` does in a test or
+a notebook.
 """
 
 from comporta.definition import Pipeline, by_id

@@ -46,7 +46,8 @@ def record_batch(decoded: Decoded) -> pa.RecordBatch:
 
 
 def read(made: Any, offsets: Sequence[int], fields: Iterable[str]) -> Rows:
-    """The rows of what a batch transform returned for the records of those offsets; `records` are indexes into them.
+    """The rows of what a batch transform returned for the records of those offsets; `records` are indexes
+    into them.
 
     Raises `TransformError` for what it may not return.
     """
@@ -58,8 +59,8 @@ def read(made: Any, offsets: Sequence[int], fields: Iterable[str]) -> Rows:
         records = list(range(count))
     else:
         raise TransformError(
-            f"the transform returned {count:,} rows for {len(offsets):,} records; keep the column `offset`, which says"
-            " which record a row is from, or return as many rows as came in"
+            f"the transform returned {count:,} rows for {len(offsets):,} records; keep the column `offset`,"
+            " which says which record a row is from, or return as many rows as came in"
         )
     columns = {name: column(name) if name in names else [None] * count for name in fields}
     return Rows(records=records, columns=columns, names=names, nan_is_null=True)
@@ -83,7 +84,8 @@ def _columns(made: Any) -> tuple[list[str], Callable[[str], list[Any]]]:
     else:
         kind = f"{type(made).__module__}.{type(made).__qualname__}".removeprefix("builtins.")
         raise TransformError(
-            f"the transform returned a {kind}; return a pyarrow RecordBatch or Table, or a pandas or polars DataFrame"
+            f"the transform returned a {kind}; return a pyarrow RecordBatch or Table, or a pandas or polars"
+            " DataFrame"
         )
     for name in set(names):
         if names.count(name) > 1:
@@ -111,7 +113,7 @@ def _values(name: str, array: Any) -> list[Any]:
     if pa.types.is_timestamp(array.type):
         if name == "time":
             return _milliseconds(array)
-        # Nanoseconds would come as pandas' own type, and other time zones from a database that may not be there.
+        # Nanoseconds would come as pandas' own type, and other time zones need a database of them.
         array = array.cast(pa.timestamp("us"), safe=False).cast(pa.timestamp("us", "UTC"))
     elif pa.types.is_floating(array.type):
         array = pc.if_else(pc.is_nan(array), None, array)
@@ -134,6 +136,6 @@ def _records(values: list[Any], offsets: Sequence[int]) -> list[int]:
     except (KeyError, TypeError):
         odd = next(value for value in values if not isinstance(value, (int, float)) or value not in index)
         raise TransformError(
-            f"the transform returned the offset {odd!r}, which no record of the batch has; leave the column `offset` as"
-            " it came in"
+            f"the transform returned the offset {odd!r}, which no record of the batch has; leave the column"
+            " `offset` as it came in"
         ) from None

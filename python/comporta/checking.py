@@ -13,6 +13,7 @@ from comporta.event_time import TimeReader
 from comporta.groups import Grouping, key_text, number
 from comporta.metrics.contract import Takes
 from comporta.records import Decoded, Failure
+from comporta.scalars import clean
 from comporta.transform import Rows
 from comporta.values import Bad, number_column, text_column
 
@@ -21,7 +22,8 @@ TIME = "time"
 
 @dataclass(frozen=True)
 class Checked:
-    """Rows as columns: milliseconds since 1970, canonical text and numbers by field, and groups by the fields of a key.
+    """Rows as columns: milliseconds since 1970, canonical text and numbers by field, and groups by the fields
+    of a key.
 
     The identity of a group is its key. What stands in a row whose record has failed means nothing.
     """
@@ -75,8 +77,8 @@ class Checker:
         ]
         if None in filled and self._timed is not None:
             why = (
-                f"a row without `time`, and its record has no timestamp (lines of a file have none): the metric"
-                f" {self._timed.name!r} has every=, so return a `time`"
+                "a row without `time`, of a record without a timestamp (lines of a file have none): the"
+                f" metric {self._timed.name!r} has every=, so return a `time`"
             )
             bad = _bad(rows, None)
             for row, time in enumerate(filled):
@@ -94,7 +96,7 @@ def _bad(rows: Rows, field: str | None) -> Bad:
 
     def bad(row: int, why: str) -> None:
         error = why if field is None else f"{field}: {why}"
-        rows.failures.setdefault(rows.records[row], Failure("value", error))
+        rows.failures.setdefault(rows.records[row], Failure("value", clean(error)))
 
     return bad
 

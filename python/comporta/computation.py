@@ -1,7 +1,8 @@
 """A batch's way from bytes to results: decoded, transformed, checked, claimed, and summed up by group.
 
-A record ends as exactly one of: counted (at least one of its rows was kept), duplicate (all of its rows were), dead
-letter (one bad value is enough; then none of its rows counts), or dropped (the transform said so, or no row was kept).
+A record ends as exactly one of: counted (at least one of its rows was kept), duplicate (all of its rows
+were), dead letter (one bad value is enough; then none of its rows counts), or dropped (the transform said so,
+or no row was kept).
 """
 
 from __future__ import annotations
@@ -44,11 +45,15 @@ class Computation:
         self._warnings: list[str] = []
 
     def decode(self, batch: Batch, payload: bytes | memoryview) -> Decoded:
-        """The records of a batch. Runs no user code. Raises `ValueError` on what is not of the batch's format."""
+        """The records of a batch. Runs no user code. Raises `ValueError` on what is not of the batch's
+        format.
+        """
         return decode(batch, payload)
 
     def run(self, decoded: Decoded, claim: Claims) -> Outcome:
-        """Run the transform over a batch. Calls `claim` at most once. Raises `Hopeless` if nothing ever succeeds."""
+        """Run the transform over a batch. Calls `claim` at most once. Raises `Hopeless` if nothing ever
+        succeeds.
+        """
         rows = self._rows(decoded)
         checked = self._checker.check(decoded, rows)
         if decoded.batch.probation and len(rows.failures) == decoded.count:

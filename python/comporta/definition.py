@@ -1,4 +1,6 @@
-"""Pipelines: what a FILE.py defines, checked when it is loaded, and the definition as JSON that other processes read."""
+"""Pipelines: what a FILE.py defines, checked when it is loaded, and the definition as JSON that other
+processes read.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class DedupDefinition(TypedDict, total=False):
-    """How event ids are found: in a `field` of a row, or in a `header` of a record. `within` is in seconds."""
+    """How event ids are found: in a `field` of a row, or in a `header` of a record. `within` is in
+    seconds.
+    """
 
     field: str
     header: str
@@ -73,9 +77,9 @@ class ById:
 def by_id(field: str | None = None, *, header: str | None = None, within: str = "24h") -> ById:
     """Count an event once, whatever number of times it was sent, by an id that it carries.
 
-    `field` names a field of what the transform returns, `header` a header of the record; one of them is given. `within`
-    is how long an id is remembered since it was first seen ("30s", "5m", "24h", "7d"). Rows without an id are counted
-    each. Raises `DefinitionError` for what is not valid.
+    `field` names a field of what the transform returns, `header` a header of the record; one of them is
+    given. `within` is how long an id is remembered since it was first seen ("30s", "5m", "24h", "7d"). Rows
+    without an id are counted each. Raises `DefinitionError` for what is not valid.
     """
     if (field is None) == (header is None):
         raise invalid(
@@ -90,11 +94,12 @@ def by_id(field: str | None = None, *, header: str | None = None, within: str = 
 class Pipeline:
     """What is counted of the records of a source, by a transform that the user writes.
 
-    `name` is what the pipeline's results are kept under. `metrics` are those of `count`, `sum`, `min`, `max`, `mean`,
-    `distinct`, `quantiles` and `top`, at least one. `time_format` is how the text of a row's `time` is written, as
-    `datetime.strptime` has it (default: ISO 8601). `dedup` is a `by_id`. `ordered_by="partition"` runs a partition's
-    records in order, for a transform that keeps state between them. Rows older than `late` when they arrive are
-    dropped and counted (default: none are). Results are kept for `retention` (default: for ever).
+    `name` is what the pipeline's results are kept under. `metrics` are those of `count`, `sum`, `min`, `max`,
+    `mean`, `distinct`, `quantiles` and `top`, at least one. `time_format` is how the text of a row's `time`
+    is written, as `datetime.strptime` has it (default: ISO 8601). `dedup` is a `by_id`.
+    `ordered_by="partition"` runs a partition's records in order, for a transform that keeps state between
+    them. Rows older than `late` when they arrive are dropped and counted (default: none are). Results are
+    kept for `retention` (default: for ever).
 
     Raises `DefinitionError`, with file and line, for what is not valid.
     """
@@ -129,24 +134,24 @@ class Pipeline:
     def transform(self, function: Function) -> Function:
         """Make a function the pipeline's transform, of a record at a time; it stays an ordinary function.
 
-        It gets the record's value (bytes; None for a Kafka record without one), and the `Record` too if it has a second
-        parameter. It returns a dict, None to drop the record, or a list of dicts.
+        It gets the record's value (bytes; None for a Kafka record without one), and the `Record` too if it
+        has a second parameter. It returns a dict, None to drop the record, or a list of dicts.
         """
         _check(function, "transform")
         try:
             self._use(RecordTransform(function))
         except TypeError:
             raise invalid(
-                f"{_name(function)} cannot be a transform with these parameters; write def {_name(function)}(value) or"
-                f" def {_name(function)}(value, record)"
+                f"{_name(function)} cannot be a transform with these parameters; write def"
+                f" {_name(function)}(value) or def {_name(function)}(value, record)"
             ) from None
         return function
 
     def transform_batch(self, function: Function) -> Function:
         """Make a function the pipeline's transform, of a batch at a time; it stays an ordinary function.
 
-        It gets a `pyarrow.RecordBatch` and returns a pyarrow RecordBatch or Table, or a pandas or polars DataFrame, which
-        carries the column `offset` or has as many rows as came in.
+        It gets a `pyarrow.RecordBatch` and returns a pyarrow RecordBatch or Table, or a pandas or polars
+        DataFrame, which carries the column `offset` or has as many rows as came in.
         """
         _check(function, "transform_batch")
         self._use(BatchTransform(function))
@@ -195,7 +200,7 @@ def _metrics(metrics: object) -> tuple[Metric[Any], ...]:
     found = tuple(metrics)
     if not found:
         raise invalid(
-            'a pipeline without metrics counts nothing; write, for example, metrics=[comporta.count("requests")]'
+            'a pipeline without metrics counts nothing; write metrics=[comporta.count("requests")], say'
         )
     for metric in found:
         if not isinstance(metric, Metric):

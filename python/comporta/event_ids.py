@@ -17,7 +17,9 @@ WHOLE = (
 )
 
 Claims = Callable[[list[Claim]], bytes]
-"""Claims ids: for each one byte, 1 for the first to claim it (or the same position again), 0 for a duplicate."""
+"""Claims ids: for each one byte, 1 for the first to claim it (or the same position again), 0 for a
+duplicate.
+"""
 
 
 def fresh_rows(

@@ -1,6 +1,7 @@
 """Event time: what a row's `time` may be, as milliseconds since 1970 UTC, and back to text.
 
-Times are rounded down to the millisecond. Those before the year 1 or after the year 9999 cannot be understood.
+Times are rounded down to the millisecond. Only those of the years 101 to 9899 are understood, so that a
+bucket around any of them begins and ends at a date that can be said.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from comporta.scalars import shown, unwrapped
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MILLISECOND = timedelta(milliseconds=1)
-EARLIEST = (datetime.min.replace(tzinfo=timezone.utc) - EPOCH) // MILLISECOND
-LATEST = (datetime.max.replace(tzinfo=timezone.utc) - EPOCH) // MILLISECOND
+EARLIEST = (datetime(101, 1, 1, tzinfo=timezone.utc) - EPOCH) // MILLISECOND
+LATEST = (datetime(9900, 1, 1, tzinfo=timezone.utc) - EPOCH) // MILLISECOND - 1
 SECONDS_BELOW = 100_000_000_000  # a number below is seconds, one that is not is milliseconds
 REMEMBERED = 100_000  # distinct texts
 
@@ -28,39 +29,49 @@ COMMON_ISO = re.compile(
 
 
 class Milliseconds(int):
-    """A time that is milliseconds since 1970 already, told by its type from a number whose unit must be guessed."""
+    """A time that is milliseconds since 1970 already, told by its type from a number whose unit must be
+    guessed.
+    """
 
 
 class TimeReader:
     """Reads the times of a pipeline's rows.
 
-    `time_format` is how text is written (as `datetime.strptime` has it), beside ISO 8601. Text is parsed once per
-    distinct value, as far back as it is remembered.
+    `time_format` is how text is written (as `datetime.strptime` has it), beside ISO 8601. Text is parsed once
+    per distinct value, as far back as it is remembered.
     """
 
     def __init__(self, time_format: str | None) -> None:
         self._format = time_format
-        self._known: dict[str, int] = {}
+        self._known: dict[str | bytes | None, int | None] = {None: None}
 
     def column(self, values: list[Any], bad: Callable[[int, str], None]) -> list[int | None]:
-        """Milliseconds of each value; None stays None. `bad` is told the index of what cannot be understood, and why."""
+        """Milliseconds of each value; None stays None.
+
+        `bad` is told the index of what cannot be understood, and why.
+        """
         kinds = set(map(type, values))
-        if kinds <= {Milliseconds, type(None)}:
-            times: list[int | None] = values
-        elif kinds == {str}:
-            times = self._texts(values, bad)
-        else:
-            times = [self._each(index, value, bad) for index, value in enumerate(values)]
+        if kinds <= {str, bytes, type(None)}:
+            return self._texts(values, bad)
+        if kinds <= {Milliseconds, type(None)} and all(value is None or is_time(value) for value in values):
+            return values
+        times: list[int | None] = []
+        for index, value in enumerate(values):
+            try:
+                times.append(self.read(value))
+            except (ValueError, OverflowError) as error:
+                times.append(None)
+                bad(index, str(error))
         return times
 
-    def _texts(self, values: list[str], bad: Callable[[int, str], None]) -> list[int | None]:
+    def _texts(self, values: list[Any], bad: Callable[[int, str], None]) -> list[int | None]:
         known = self._known
         if len(known) > REMEMBERED:
-            known.clear()
-        wrong: dict[str, str] = {}
+            self._known = known = {None: None}
+        wrong: dict[Any, str] = {}
         for text in set(values).difference(known):
             try:
-                known[text] = self._text(text)
+                known[text] = self.read(text)
             except ValueError as error:
                 wrong[text] = str(error)
         if wrong:
@@ -69,13 +80,6 @@ class TimeReader:
                     bad(index, wrong[text])
         return list(map(known.get, values))
 
-    def _each(self, index: int, value: Any, bad: Callable[[int, str], None]) -> int | None:
-        try:
-            return self.read(value)
-        except (ValueError, OverflowError, TypeError) as error:
-            bad(index, str(error))
-            return None
-
     def read(self, value: Any) -> int | None:
         """Milliseconds of one value. Raises `ValueError` in words if it cannot be understood."""
         if isinstance(value, Milliseconds):
@@ -83,26 +87,28 @@ class TimeReader:
         value = unwrapped(value)
         if value is None:
             return None
-        if isinstance(value, (str, bytes)):
-            return self._text(value.decode() if isinstance(value, bytes) else value)
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, bytes):
+            return self._text(value.decode("utf-8", "backslashreplace"))
         if isinstance(value, datetime):
             return since_epoch(value)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return _number(value)
         raise ValueError(
-            f"time {shown(value)} is a {type(value).__name__}; return a datetime, ISO 8601 text, or a number of seconds"
-            " or milliseconds since 1970"
+            f"time {shown(value)} is a {type(value).__name__}; return a datetime, ISO 8601 text, or a number"
+            " of seconds or milliseconds since 1970"
         )
 
     def _text(self, text: str) -> int:
         if self._format is not None:
             try:
                 return since_epoch(datetime.strptime(text, self._format))
-            except ValueError:
+            except (ValueError, OverflowError):
                 pass
         try:
             return since_epoch(parse_iso(text))
-        except ValueError:
+        except (ValueError, OverflowError):
             wanted = "ISO 8601" if self._format is None else f"{self._format!r} nor ISO 8601"
             hint = "; say how it is written with time_format=" if self._format is None else ""
             raise ValueError(f"time {shown(text)} is not {wanted}{hint}") from None
@@ -119,10 +125,17 @@ def parse_iso(text: str) -> datetime:
 
 
 def since_epoch(moment: datetime) -> int:
-    """Milliseconds since 1970 of a `datetime`; one without a time zone is UTC."""
+    """Milliseconds since 1970 of a `datetime`; one without a time zone is UTC. Raises `ValueError` out of
+    range.
+    """
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)
-    return (moment - EPOCH) // MILLISECOND
+    return _within((moment - EPOCH) // MILLISECOND, moment)
+
+
+def is_time(milliseconds: int) -> bool:
+    """Whether milliseconds since 1970 are in the range that is understood."""
+    return EARLIEST <= milliseconds <= LATEST
 
 
 def to_datetime(milliseconds: int) -> datetime:
@@ -131,7 +144,9 @@ def to_datetime(milliseconds: int) -> datetime:
 
 
 def to_text(moment: datetime) -> str:
-    """A `datetime` as ISO 8601 text in UTC, such as "2015-05-17T10:05:03Z"; one without a time zone is UTC."""
+    """A `datetime` as ISO 8601 text in UTC, such as "2015-05-17T10:05:03Z"; one without a time zone is
+    UTC.
+    """
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)
     return moment.astimezone(timezone.utc).replace(tzinfo=None).isoformat() + "Z"
@@ -145,8 +160,9 @@ def _number(value: float) -> int:
 
 
 def _within(milliseconds: int, value: object) -> int:
-    if EARLIEST <= milliseconds <= LATEST:
+    if is_time(milliseconds):
         return milliseconds
     raise ValueError(
-        f"time {shown(value)} is out of range; a number is seconds since 1970 if it is below 1e11, else milliseconds"
+        f"time {shown(value)} is not in the years 101 to 9899; a number is seconds since 1970 if it is below"
+        " 1e11, else milliseconds"
     )

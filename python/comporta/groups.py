@@ -14,7 +14,9 @@ LONGEST_KEY = 32 * 1024
 
 @dataclass(frozen=True)
 class Grouping:
-    """Rows by group: `indexes` has the number of each row's group, `identities` what each group has in common."""
+    """Rows by group: `indexes` has the number of each row's group, `identities` what each group has in
+    common.
+    """
 
     indexes: list[int]
     identities: list[Any]
@@ -32,7 +34,9 @@ def number(identities: Iterable[Any]) -> Grouping:
 
 
 def key_text(texts: Iterable[str]) -> str:
-    """The key of a group: the JSON text of the list of its `by` values. Raises `ValueError` if it is too long."""
+    """The key of a group: the JSON text of the list of its `by` values. Raises `ValueError` if it is too
+    long.
+    """
     key = f"[{','.join(texts)}]"
     if len(key) * 4 > LONGEST_KEY and len(key.encode()) > LONGEST_KEY:
         raise ValueError(

@@ -19,9 +19,9 @@ INSTALLED = {"site-packages", "dist-packages"}
 def load(path: str, code: bytes | None = None, name: str | None = None) -> Pipeline:
     """The pipeline that a file defines.
 
-    `code` is executed as the file's content (default: what the file holds now). The file's folder is first on `sys.path`
-    from then on, so that it can import its neighbours. `name` says which pipeline, if there are several. Raises
-    `DefinitionError`, with file and line, for whatever is wrong with it.
+    `code` is executed as the file's content (default: what the file holds now). The file's folder is first on
+    `sys.path` from then on, so that it can import its neighbours. `name` says which pipeline, if there are
+    several. Raises `DefinitionError`, with file and line, for whatever is wrong with it.
     """
     if code is None:
         try:
@@ -33,13 +33,9 @@ def load(path: str, code: bytes | None = None, name: str | None = None) -> Pipel
     module = _execute(path, code)
     found: dict[str, Pipeline] = {}
     for value in list(vars(module).values()):
-        if isinstance(value, Pipeline):
-            if found.setdefault(value.name, value) is not value:
-                raise DefinitionError(
-                    f"two pipelines are called {value.name!r}; give each a name of its own",
-                    file=path,
-                    line=value.line,
-                )
+        if isinstance(value, Pipeline) and found.setdefault(value.name, value) is not value:
+            what = f"two pipelines are called {value.name!r}; give each a name of its own"
+            raise DefinitionError(what, file=path, line=value.line)
     pipeline = _choose(path, found, name)
     pipeline.runner()
     pipeline.file = path
@@ -47,8 +43,8 @@ def load(path: str, code: bytes | None = None, name: str | None = None) -> Pipel
 
 
 def local_modules_hash(path: str) -> str:
-    """A hash of the modules that are loaded from the folder of a file, and those below it; of neither the file itself,
-    nor what is installed there, nor Comporta."""
+    """A hash of the modules that are loaded from the folder of a file, and those below it; of neither the
+    file itself, nor what is installed there, nor Comporta."""
     folder = Path(path).resolve().parent
     digest = hashlib.sha256()
     for file in sorted({Path(found).resolve() for found in _module_files()}):
@@ -93,7 +89,8 @@ def _explained(path: str, error: BaseException) -> DefinitionError:
     """What went wrong in a user's file, in one line."""
     if isinstance(error, SyntaxError) and error.filename is not None:
         shown = f" in {error.text.strip()!r}" if error.text and error.text.strip() else ""
-        what = f"{type(error).__name__}: {error.msg}{shown}; the file must be Python {sys.version_info[0]}.{sys.version_info[1]}"
+        python = ".".join(map(str, sys.version_info[:2]))
+        what = f"{type(error).__name__}: {error.msg}{shown}; correct it so that Python {python} can read it"
         return DefinitionError(what, file=error.filename, line=error.lineno)
     folder = str(Path(path).resolve().parent)
     frames = traceback.extract_tb(error.__traceback__)

@@ -1,7 +1,7 @@
 """What options of a pipeline may be, checked once, where they are written.
 
-Each function gives the option in the form that the rest of the code trusts, or raises `DefinitionError` with the file
-and the line of the call in the user's code.
+Each function gives the option in the form that the rest of the code trusts, or raises `DefinitionError` with
+the file and the line of the call in the user's code.
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ from types import FrameType
 from comporta.errors import DefinitionError
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-LONGEST = (
-    100 * 366 * 86400
-)  # seconds; a century holds every window, and keeps sums of times within what dates can say
+LONGEST = 36_500 * 86400  # seconds; event times leave as much room at both ends of what dates can say
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", re.ASCII)
 OWN_FOLDER = str(Path(__file__).parent)
 
@@ -43,7 +41,7 @@ def name(value: object, what: str) -> str:
     if isinstance(value, str) and NAME.fullmatch(value):
         return value
     raise invalid(
-        f"{value!r} is no name for {what}; write 1 to 100 of a-z, A-Z, 0-9, _, - and ., not beginning with - or ."
+        f"{value!r} is no name for {what}; write 1 to 100 of a-z, A-Z, 0-9, _, - and ., the first not - or ."
     )
 
 
@@ -54,7 +52,7 @@ def duration(value: object, option: str) -> int:
     if not 0 < seconds <= LONGEST:
         raise invalid(
             f"{option}={value!r} is no duration; write a whole number above zero and s, m, h or d,"
-            f' such as {option}="1m" (at most 100 years)'
+            f' such as {option}="1m" (at most 36500d)'
         )
     return seconds
 

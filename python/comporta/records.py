@@ -1,7 +1,7 @@
 """Records: what a batch of bytes holds, decoded as far as a transform needs.
 
-A record belongs to a batch's range [first, next) if its own offset does. So a batch is narrowed, to find the record
-that does harm, by a range alone.
+A record belongs to a batch's range [first, next) if its own offset does. So a batch is narrowed, to find the
+record that does harm, by a range alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Literal, NamedTuple
 
-from comporta.event_time import to_datetime
+from comporta.event_time import is_time, to_datetime
 from comporta.payloads import Letter, SourceRecord, unpack
 
 LONGEST_VALUE = 1024 * 1024
@@ -28,9 +28,9 @@ Header = tuple[str, "bytes | None"]
 class Batch:
     """A batch as its header describes it.
 
-    `replay` is the (partition, offset, attempt) of the dead letter that a batch of one record replays. A `verdict` makes
-    dead letters of the records without running them: `reason` is theirs, and it says why. Under `probation` nothing of
-    the pipeline has ever succeeded.
+    `replay` is the (partition, offset, attempt) of the dead letter that a batch of one record replays. A
+    `verdict` makes dead letters of the records without running them: `reason` is theirs, and it says why.
+    Under `probation` nothing of the pipeline has ever succeeded.
     """
 
     format: Literal["lines", "records", "oversized"]
@@ -49,9 +49,9 @@ class Batch:
 class Record(NamedTuple):
     """A record as a transform of two parameters gets it, beside its value.
 
-    `timestamp` is Kafka's, in UTC; lines of a file have none. `headers` are in the order they were sent in. `topic` and
-    `partition` are Kafka's; for a file, `topic` is None and `partition` its path. `offset` is Kafka's, or the position
-    in the file, in bytes, of the line's beginning.
+    `timestamp` is Kafka's, in UTC; lines of a file have none. `headers` are in the order they were sent in.
+    `topic` and `partition` are Kafka's; for a file, `topic` is None and `partition` its path. `offset` is
+    Kafka's, or the position in the file, in bytes, of the line's beginning.
     """
 
     key: bytes | None
@@ -73,8 +73,8 @@ class Failure(NamedTuple):
 class Decoded(abc.ABC):
     """The records of a batch, as columns; `values` are what a transform gets.
 
-    `partitions` and `offsets` identify a record for ever: for a replayed one they are those of its source. `ends` are
-    the offsets that follow.
+    `partitions` and `offsets` identify a record for ever: for a replayed one they are those of its source.
+    `ends` are the offsets that follow.
     """
 
     def __init__(self, batch: Batch, values: Sequence[bytes | None]) -> None:
@@ -89,7 +89,9 @@ class Decoded(abc.ABC):
     @property
     @abc.abstractmethod
     def middle(self) -> int | None:
-        """Where to cut the batch's range so that each part has half of the records; None under two records."""
+        """Where to cut the batch's range so that each part has half of the records; None under two
+        records.
+        """
 
     @property
     @abc.abstractmethod
@@ -262,7 +264,8 @@ class SourceRecords(Decoded):
 
     @property
     def timestamps(self) -> Sequence[int | None]:
-        return [record["timestamp"] for record in self._records]
+        stamps = [record["timestamp"] for record in self._records]
+        return [stamp if stamp is not None and is_time(stamp) else None for stamp in stamps]
 
 
 class Oversized(Decoded):
@@ -302,7 +305,9 @@ FORMATS: dict[str, type[Lines] | type[SourceRecords] | type[Oversized]] = {
 
 
 def decode(batch: Batch, payload: bytes | memoryview) -> Decoded:
-    """The records of a batch's payload that its range holds. Raises `ValueError` on what is not of the batch's format."""
+    """The records of a batch's payload that its range holds. Raises `ValueError` on what is not of the
+    batch's format.
+    """
     return FORMATS[batch.format](batch, payload)
 
 

@@ -6,7 +6,9 @@ from typing import Any
 
 
 def unwrapped(value: Any) -> Any:
-    """A scalar of numpy as Python's own value, a missing value of pandas or numpy as None, all else as it is."""
+    """A scalar of numpy as Python's own value, a missing value of pandas or numpy as None, all else as it
+    is.
+    """
     if type(value).__name__ in ("NaTType", "NAType"):
         return None
     if not hasattr(value, "dtype") or not hasattr(value, "item") or value.ndim != 0:
@@ -25,3 +27,10 @@ def shown(value: object) -> str:
     except Exception:
         text = "that cannot be shown"
     return text if len(text) <= 100 else text[:97] + "..."
+
+
+def clean(text: str, longest: int = 2000) -> str:
+    """Text that every encoding takes, at most about `longest` characters of it, cut in the middle."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[:half]} [...] {text[-half:]}"

@@ -13,11 +13,10 @@ from typing import Any
 
 from comporta.errors import Hopeless, TransformError
 from comporta.records import Decoded, Failure
-from comporta.scalars import shown
+from comporta.scalars import clean, shown
 
 HOPELESS = 1000  # failures in a row, when nothing of the pipeline has ever succeeded
 TRACEBACKS = 1000  # of a batch; those of a million records would not fit into a frame
-LONGEST_ERROR = 2000  # characters
 LONGEST_TRACEBACK = 8000  # characters
 NAMED = 100  # rows whose fields are collected, so that a warning can name them
 OWN_FOLDER = str(Path(__file__).parent)
@@ -27,8 +26,8 @@ OWN_FOLDER = str(Path(__file__).parent)
 class Rows:
     """What a transform made of a batch: rows as columns, and failures by the index of the record.
 
-    `records` has the index of the record that each row came from, `columns` the fields asked for. `names` are fields
-    that rows have. Where `nan_is_null`, a NaN is a gap in a column, as it is in pandas.
+    `records` has the index of the record that each row came from, `columns` the fields asked for. `names` are
+    fields that rows have. Where `nan_is_null`, a NaN is a gap in a column, as it is in pandas.
     """
 
     records: list[int]
@@ -68,25 +67,21 @@ class RecordTransform(Transform):
         for index, value in enumerate(inputs):
             try:
                 made = call(value)
-            except (
-                BaseException
-            ) as error:  # SystemExit too: it is one record that made the transform raise it
+                if made is None:
+                    continue
+                # Copied, because a transform may return one dict again and again.
+                new = [made.copy()] if type(made) is dict else _rows(made)
+            except BaseException as error:  # SystemExit too costs only the record that it was raised for
                 failures[index] = failure(error, self.function, with_traceback=len(failures) < TRACEBACKS)
                 if decoded.batch.probation and index + 1 == len(failures):
                     give_up(failures)
                 continue
-            if type(made) is dict or isinstance(made, dict):
-                rows.append(made)
-                records.append(index)
-            elif isinstance(made, list) and all(isinstance(row, dict) for row in made):
-                rows.extend(made)
-                records.extend([index] * len(made))
-            elif made is not None:
-                failures[index] = Failure("value", _unusable(made))
+            rows += new
+            records += [index] * len(new)
         return Rows(
             records=records,
             columns={name: [row.get(name) for row in rows] for name in fields},
-            names=list(dict.fromkeys(str(name) for row in rows[:NAMED] for name in row)),
+            names=list(dict.fromkeys(name for row in rows[:NAMED] for name in row if type(name) is str)),
             failures=failures,
         )
 
@@ -95,7 +90,7 @@ class RecordTransform(Transform):
 
 
 class BatchTransform(Transform):
-    """A function of a `pyarrow.RecordBatch`. Where it fails, halves are tried, until the records that do it are alone."""
+    """A function of a `pyarrow.RecordBatch`; where it fails, halves are tried, down to the records that do it."""
 
     def run(self, decoded: Decoded, fields: Iterable[str]) -> Rows:
         from comporta import arrow  # brings pyarrow, which costs a process that does without it half a second
@@ -106,9 +101,8 @@ class BatchTransform(Transform):
         while ranges:
             first, last = ranges.pop()
             try:
-                made = arrow.read(
-                    self.function(batch.slice(first, last - first)), offsets[first:last], rows.columns
-                )
+                answer = self.function(batch.slice(first, last - first))
+                made = arrow.read(answer, offsets[first:last], rows.columns)
             except BaseException as error:
                 if last - first > 1:
                     middle = (first + last) // 2
@@ -127,7 +121,7 @@ class BatchTransform(Transform):
 
 
 def takes_record(function: Callable[..., Any]) -> bool:
-    """Whether a record transform has a second parameter, for the record. Raises `TypeError` in words for more than two.
+    """Whether a record transform has a second parameter, for the record. Raises `TypeError` for other signatures.
 
     A second parameter that has a default is one of the user's own, unless it is called `record`.
     """
@@ -153,36 +147,35 @@ def takes_record(function: Callable[..., Any]) -> bool:
 
 
 def give_up(failures: dict[int, Failure]) -> None:
-    """Raise `Hopeless` if that many failures, and no success, are a mistake in the transform rather than bad data."""
+    """Raise `Hopeless` if that many failures, and no success, are a mistake in the transform rather than bad
+    data.
+    """
     if len(failures) >= HOPELESS:
         last = failures[max(failures)]
         raise Hopeless(
-            f"the first {len(failures):,} records all failed, and none has ever succeeded; the last: {last.error}"
+            f"the first {len(failures):,} records failed, and none has ever succeeded; the last: {last.error}"
         )
 
 
 def failure(error: BaseException, function: Callable[..., Any], *, with_traceback: bool) -> Failure:
-    """What a letter says about an exception: it, the line of the user's file, and the traceback without Comporta's part."""
+    """What a letter says about an exception: it, the line of the user's file, and the traceback without
+    Comporta's part.
+    """
+    if isinstance(error, TransformError):
+        return Failure("value", clean(str(error)))
     trace = _outside(error.__traceback__)
     try:
         text = str(error)
     except BaseException:
         text = "(its text cannot be had)"
     words = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    words = clean(words, LONGEST_ERROR)
+    words = clean(words)
     place = _place(trace, function)
     return Failure(
-        reason="value" if isinstance(error, TransformError) else "exception",
+        reason="exception",
         error=f"{words} ({place})" if place else words,
         traceback=_traceback(error, trace) if with_traceback else None,
     )
-
-
-def clean(text: str, longest: int) -> str:
-    """Text that every encoding takes, cut in its middle if it is long."""
-    text = text.encode("utf-8", "backslashreplace").decode()
-    half = longest // 2
-    return text if len(text) <= longest else f"{text[:half]} [...] {text[-half:]}"
 
 
 def _outside(trace: TracebackType | None) -> TracebackType | None:
@@ -209,11 +202,19 @@ def _traceback(error: BaseException, trace: TracebackType | None) -> str:
         return clean("".join(traceback.format_tb(trace)), LONGEST_TRACEBACK)
 
 
-def _unusable(made: Any) -> str:
-    if isinstance(made, list):
-        odd = next(row for row in made if not isinstance(row, dict))
-        return f"the transform returned a list with {shown(odd)}, a {type(odd).__name__}, in it; every row must be a dict"
-    return (
-        f"the transform returned {shown(made)}, a {type(made).__name__}; return a dict, a list of dicts, or None to drop"
-        " the record"
-    )
+def _rows(made: Any) -> list[dict[str, Any]]:
+    """The rows of what a record transform returned, if it is not simply a dict."""
+    if isinstance(made, dict):
+        return [dict(made)]
+    if not isinstance(made, list):
+        raise TransformError(
+            f"the transform returned {shown(made)}, a {type(made).__name__}; return a dict, a list of dicts,"
+            " or None to drop the record"
+        )
+    for row in made:
+        if not isinstance(row, dict):
+            raise TransformError(
+                f"the transform returned a list with {shown(row)}, a {type(row).__name__}, in it;"
+                " each row must be a dict"
+            )
+    return [dict(row) for row in made]

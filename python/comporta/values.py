@@ -1,10 +1,12 @@
 """Canonical values: JSON text in which equal values are equal, and numbers that can be added up.
 
-Numbers are one type: 200 and 200.0 are both `200`; `true` is not 1, and `"1"` is not 1. NaN is null, a datetime is ISO
-8601 text in UTC, bytes are the text that they hold in UTF-8. Whatever else there is has no canonical text.
+Numbers are one type: 200 and 200.0 are both `200`; `true` is not 1, and `"1"` is not 1. NaN is null, a
+datetime is ISO 8601 text in UTC, bytes are the text that they hold in UTF-8. Whatever else there is has no
+canonical text.
 
-The functions on columns are called once for a batch, and look at each distinct value, not at each value, where they can.
-They tell `bad` the index of each value that cannot be used, and why; what the column has there then means nothing.
+The functions on columns are called once for a batch, and look at each distinct value, not at each value,
+where they can. They tell `bad` the index of each value that cannot be used, and why; what the column has
+there then means nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ GREATEST = 2**1024
 
 Bad = Callable[[int, str], None]
 
-# Columns of these types alone may be told apart by Python's own equality, in which True is 1, and b"1" is not "1".
+# In columns of these types alone, Python's equality (in which True is 1, and b"1" is not "1") is good enough.
 COMPARABLE: tuple[set[type], ...] = ({str, int, type(None)}, {bytes, type(None)}, {bool, type(None)})
 
 
@@ -176,7 +178,9 @@ def _is_there(value: Any) -> bool:
 
 
 def _all_finite(values: Iterable[int | float]) -> bool:
-    """Whether ints and floats are surely all finite: NaN and infinity leave their trace in the sum of their sizes."""
+    """Whether ints and floats are surely all finite: NaN and infinity leave their trace in the sum of their
+    sizes.
+    """
     try:
         return sum(map(abs, values)) <= sys.float_info.max
     except OverflowError:

@@ -1,8 +1,9 @@
 """What a metric is: a definition, and a state that grows by merging.
 
-A worker computes one delta state per group of a batch (`batch`). The store merges deltas into the state of their row
-(`merge`), keeps it packed (`pack`, `unpack`), and `query` merges rows and shows the result (`value`). Merging is
-associative and commutative with regard to `value`: batches may be cut anywhere and rows summed up in any order.
+A worker computes one delta state per group of a batch (`batch`). The store merges deltas into the state of
+their row (`merge`), keeps it packed (`pack`, `unpack`), and `query` merges rows and shows the result
+(`value`). Merging is associative and commutative with regard to `value`: batches may be cut anywhere and rows
+summed up in any order.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ class Takes(Enum):
 class Metric(abc.ABC, Generic[State]):
     """One number, or one summary, per bucket of time and group of fields.
 
-    `name` is unique in its pipeline. `of` is the field summed up, `by` are the fields grouped by, `every` is the length
-    of a bucket in seconds (None: one bucket for all time), `k` how many items `top` shows.
+    `name` is unique in its pipeline. `of` is the field summed up, `by` are the fields grouped by, `every` is
+    the length of a bucket in seconds (None: one bucket for all time), `k` how many items `top` shows.
     """
 
     kind: ClassVar[str]
@@ -78,8 +79,8 @@ class Metric(abc.ABC, Generic[State]):
     def batch(self, groups: Sequence[int], values: Sequence[Any], count: int) -> list[State]:
         """A new state for each of the groups 0 to `count` - 1.
 
-        `groups` has a row's group, `values` what the metric takes of it (nothing is None in it, and it is not looked at
-        if the metric takes nothing). Every group has at least one row.
+        `groups` has a row's group, `values` what the metric takes of it (nothing is None in it, and it is not
+        looked at if the metric takes nothing). Every group has at least one row.
         """
 
     @abc.abstractmethod

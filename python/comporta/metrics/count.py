@@ -12,8 +12,8 @@ from comporta.metrics.contract import Metric, Takes
 class Count(Metric[int]):
     """Counts rows, exactly.
 
-    `by`: fields to group by. `every`: the length of a bucket of time ("30s", "5m", "1h", "1d"; default: all time is
-    one). The value is an int. Raises `DefinitionError` for what is not valid.
+    `by`: fields to group by. `every`: the length of a bucket of time ("30s", "5m", "1h", "1d"; default: all
+    time is one). The value is an int. Raises `DefinitionError` for what is not valid.
 
         c.count("requests", by=["status", "method"], every="1m")
     """

@@ -19,13 +19,16 @@ Seen = Union["set[int]", "cpc_sketch"]
 
 
 class Distinct(Metric[Seen]):
-    """Counts the different values of the field `of`: exactly up to 256, beyond that with a standard error of 1.5%.
+    """Counts the different values of the field `of`: exactly up to 256, beyond that with a standard error of
+    1.5%.
 
-    So the value is within 3% for 19 of 20 groups. Any value that can be grouped by can be counted. Rows in which the
-    field is missing or null are skipped. `by`, `every` and errors are those of `count`. The value is an int.
+    So the value is within 3% for 19 of 20 groups. Any value that can be grouped by can be counted. Rows in
+    which the field is missing or null are skipped. `by`, `every` and errors are those of `count`. The value
+    is an int.
 
-    Up to 256 values are kept as 64-bit hashes (XXH3), more in a CPC sketch of 2,048 bins, about 1 KiB (Kevin J. Lang,
-    "Back to the Future: an Even More Nearly Optimal Cardinality Estimation Algorithm", 2017; Apache DataSketches).
+    Up to 256 values are kept as 64-bit hashes (XXH3), more in a CPC sketch of 2,048 bins, about 1 KiB (Kevin
+    J. Lang, "Back to the Future: an Even More Nearly Optimal Cardinality Estimation Algorithm", 2017; Apache
+    DataSketches).
 
         c.distinct("visitors", of="ip", every="1h")
     """

@@ -38,8 +38,8 @@ class Extreme(Metric[Number]):
 class Min(Extreme):
     """The least of the field `of`, exactly.
 
-    Rows in which the field is missing or null are skipped. `by`, `every` and errors are those of `count`. The value is
-    an int where it is whole, else a float.
+    Rows in which the field is missing or null are skipped. `by`, `every` and errors are those of `count`. The
+    value is an int where it is whole, else a float.
 
         c.min("fastest", of="ms", every="1h")
     """
@@ -51,8 +51,8 @@ class Min(Extreme):
 class Max(Extreme):
     """The greatest of the field `of`, exactly.
 
-    Rows in which the field is missing or null are skipped. `by`, `every` and errors are those of `count`. The value is
-    an int where it is whole, else a float.
+    Rows in which the field is missing or null are skipped. `by`, `every` and errors are those of `count`. The
+    value is an int where it is whole, else a float.
 
         c.max("slowest", of="ms", every="1h")
     """

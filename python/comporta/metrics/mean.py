@@ -16,8 +16,8 @@ Average = tuple[Exact, int]
 class Mean(Metric[Average]):
     """The arithmetic mean of the field `of`: the exact sum by the exact count, rounded once when it is shown.
 
-    Rows in which the field is missing or null are skipped. `by`, `every` and errors are those of `count`. The value is
-    a number.
+    Rows in which the field is missing or null are skipped. `by`, `every` and errors are those of `count`. The
+    value is a number.
 
         c.mean("typical", of="ms")
     """

@@ -1,7 +1,7 @@
 """Exact arithmetic on finite numbers.
 
-Every finite float is an integer times a power of two, and so is any sum of them. Sums kept in that form are exact at
-any size, whatever the order of adding, and are rounded only once: when they are shown.
+Every finite float is an integer times a power of two, and so is any sum of them. Sums kept in that form are
+exact at any size, whatever the order of adding, and are rounded only once: when they are shown.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def reduced(numerator: int, scale: int) -> Exact:
 def exact_sum(values: Sequence[Number]) -> Exact:
     """The sum of finite ints and floats, exactly.
 
-    `math.fsum` rounds the exact sum once. What it rounded off is the sum of the same values less the result, and so on,
-    until nothing is left: mostly after one or two rounds, all of them in C.
+    `math.fsum` rounds the exact sum once. What it rounded off is the sum of the same values less the result,
+    and so on, until nothing is left: mostly after one or two rounds, all of them in C.
     """
     total = Exact(sum(value for value in values if isinstance(value, int)), 0)
     floats = [value for value in values if isinstance(value, float)]

@@ -10,7 +10,7 @@ from comporta.metrics.contract import Metric, Takes, split
 if TYPE_CHECKING:  # imported where it is used: it brings numpy, which costs every process 0.1 s
     from datasketches import kll_doubles_sketch
 
-# At 200, the library's default, a rank is off by up to 1.3%, so that "0.99" could be anything from 0.977 to the maximum.
+# At the library's 200, ranks are off by up to 1.3%: "0.99" could be anything from 0.977 to the maximum.
 K = 400
 RANKS = (0.5, 0.9, 0.95, 0.99, 0.999)
 
@@ -18,12 +18,13 @@ RANKS = (0.5, 0.9, 0.95, 0.99, 0.999)
 class Quantiles(Metric["kll_doubles_sketch"]):
     """Quantiles of the field `of`: exact for up to 400 values, beyond that their rank is within 0.7%.
 
-    So the value at "0.9" is one between the true 0.893 and 0.907 quantiles, in 99 of 100 cases. A quantile is the least
-    value that at least that share of all is not above. Rows in which the field is missing or null are skipped. `by`,
-    `every` and errors are those of `count`. The value is a map from "0.5", "0.9", "0.95", "0.99" and "0.999" to floats.
+    So the value at "0.9" is one between the true 0.893 and 0.907 quantiles, in 99 of 100 cases. A quantile is
+    the least value that at least that share of all is not above. Rows in which the field is missing or null
+    are skipped. `by`, `every` and errors are those of `count`. The value is a map from "0.5", "0.9", "0.95",
+    "0.99" and "0.999" to floats.
 
-    Kept in a KLL sketch with k = 400, up to 10 KiB (Zohar Karnin, Kevin Lang, Edo Liberty, "Optimal Quantile Approximation
-    in Streams", 2016; Apache DataSketches).
+    Kept in a KLL sketch with k = 400, up to 10 KiB (Zohar Karnin, Kevin Lang, Edo Liberty, "Optimal Quantile
+    Approximation in Streams", 2016; Apache DataSketches).
 
         c.quantiles("latency", of="ms", every="1m")
     """

@@ -1,0 +1,87 @@
+"""For tests and notebooks: a pipeline run over a few records in this process, without a store, a source or workers.
+
+import comporta.testing
+
+def test_errors_are_counted():
+    run = comporta.testing.run("access.py", ["10:00:00 500", "10:00:01 200"])
+    assert run.values("requests") == {(None, 500): 1, (None, 200): 1}
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from comporta.computation import Computation, Outcome
+from comporta.definition import Pipeline
+from comporta.event_time import to_datetime
+from comporta.loading import load
+from comporta.payloads import Claim, Letter, SourceRecord, pack
+from comporta.records import Batch
+
+Group = tuple[Any, ...]
+"""The start of a bucket (a `datetime` in UTC, None for a metric without `every`), then the values of `by`."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a pipeline made of records. `outcome` has how they ended: `counted`, `dropped`, `duplicates`, `dead`."""
+
+    pipeline: Pipeline
+    outcome: Outcome
+
+    @property
+    def letters(self) -> list[Letter]:
+        """The dead letters, each with its `offset` (which of the records it was), `error` and `traceback`."""
+        return self.outcome.result["letters"]
+
+    def values(self, name: str) -> dict[Group, Any]:
+        """A metric's values by group. Raises `KeyError` if the pipeline has no metric of that name."""
+        columns = self.outcome.result["metrics"][name]
+        metric = next(metric for metric in self.pipeline.metrics if metric.name == name)
+        return {
+            (_start(bucket, metric.every), *json.loads(key)): metric.value(metric.unpack(delta))
+            for bucket, key, delta in zip(columns["buckets"], columns["keys"], columns["deltas"], strict=True)
+        }
+
+
+def run(pipeline: Pipeline | str, values: Iterable[bytes | str | None]) -> Run:
+    """Run a pipeline, or that of a file, over the values of records (text is encoded as UTF-8).
+
+    Raises `DefinitionError` if the file or the pipeline is not valid. What the transform raises makes dead letters.
+    """
+    if isinstance(pipeline, str):
+        pipeline = load(pipeline)
+    records = [_record(offset, value) for offset, value in enumerate(values)]
+    now = int(time.time() * 1000)
+    batch = Batch("records", "test", "test", base=0, first=0, next=len(records), arrival_ms=now)
+    computation = Computation(pipeline)
+    return Run(pipeline, computation.run(computation.decode(batch, pack(records)), _claim))
+
+
+def _record(offset: int, value: bytes | str | None) -> SourceRecord:
+    return {
+        "offset": offset,
+        "value": value.encode() if isinstance(value, str) else value,
+        "key": None,
+        "timestamp": None,
+        "headers": [],
+        "partition": "test",
+        "shown": "test",
+        "source_offset": offset,
+    }
+
+
+def _claim(claims: list[Claim]) -> bytes:
+    first: dict[bytes, tuple[str, int]] = {}
+    return bytes(
+        first.setdefault(id, (partition, offset)) == (partition, offset) for id, partition, offset in claims
+    )
+
+
+def _start(bucket: int, every: int | None) -> datetime | None:
+    return None if every is None else to_datetime(bucket * 1000)

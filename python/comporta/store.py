@@ -27,7 +27,7 @@ from comporta.metrics import from_definition
 from comporta.payloads import AssignedPartition, Known, KnownPartition, Result
 from comporta.sinks import Checkpoint, Ledger, Sink, Snapshot, open_sink
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("comporta.store")  # the module's own name is __main__
 
 # Rows that stay in memory because they may be touched again; were each a sketch of 2 KiB, 200 MiB.
 MOST_ROWS = 100_000

@@ -17,7 +17,7 @@ defmodule Comporta.Keeper do
   # A tree that ran this long before it failed has earned a restart at once.
   @settled_ms 60_000
 
-  defstruct [:config, :run, :tree, :started_at, backoff: Backoff.new(), verdict: nil]
+  defstruct [:config, :run, :generation, :tree, :started_at, backoff: Backoff.new(), verdict: nil]
 
   @doc "Starts the keeper of the configured pipeline."
   @spec start_link(Config.t()) :: GenServer.on_start()
@@ -38,9 +38,12 @@ defmodule Comporta.Keeper do
   end
 
   @impl true
+  # A store that was started again is ready again, and nothing new.
+  def handle_info({:run, {:ready, generation}}, %{generation: generation} = state), do: {:noreply, state}
+
   def handle_info({:run, {:ready, generation}}, state) do
     Progress.banner(state.run, generation)
-    {:noreply, state}
+    {:noreply, %{state | generation: generation}}
   end
 
   def handle_info({:run, {:waiting, words}}, state) do

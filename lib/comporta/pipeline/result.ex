@@ -3,13 +3,13 @@ defmodule Comporta.Pipeline.Result do
   What a worker made of a range of offsets: the counts of the ledger, and a payload that only the store reads.
 
   A batch that was halved comes out as several results, each with its own range. `mark` is that of the batch where the
-  result reaches the batch's end, and `nil` before.
+  result reaches the batch's end, and empty, for unknown, before.
   """
 
   alias Comporta.Ledger
 
   @enforce_keys [:partition, :assignment, :start, :first, :next, :ledger, :payload]
-  defstruct @enforce_keys ++ [mark: nil, replay: nil]
+  defstruct @enforce_keys ++ [mark: "", replay: nil]
 
   @type t :: %__MODULE__{
           partition: binary,
@@ -18,7 +18,7 @@ defmodule Comporta.Pipeline.Result do
           first: non_neg_integer,
           next: non_neg_integer,
           ledger: Ledger.t(),
-          mark: binary | nil,
+          mark: binary,
           replay: list | nil,
           payload: binary
         }

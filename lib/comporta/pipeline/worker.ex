@@ -206,7 +206,7 @@ defmodule Comporta.Pipeline.Worker do
       start: batch.start,
       first: piece.first,
       next: piece.next,
-      mark: if(piece.next == batch.next, do: batch.mark),
+      mark: if(piece.next == batch.next, do: batch.mark, else: ""),
       replay: batch.replay,
       ledger: ledger,
       payload: payload

@@ -1,0 +1,27 @@
+"""`comporta reset`: count everything again."""
+
+from __future__ import annotations
+
+import click
+
+from comporta import reset as generations
+from comporta.cli import options
+from comporta.cli.options import START, PipelineFile, option
+from comporta.sinks import open_sink
+
+
+@click.command()
+@options.file_argument
+@options.store_option()
+@options.source_option("Not needed for files.", expose_value=False)
+@option(
+    "to", type=START, metavar="earliest|latest", default="earliest", help="Where the next run begins to read."
+)
+def reset(file: PipelineFile, store: str | None, to: str) -> None:
+    """Begin a new generation of the pipeline in FILE.py: the next run counts everything again.
+
+    What was counted until now is deleted.
+    """
+    pipeline = file.load()
+    sink = open_sink(options.store_of(pipeline, store), create=False)
+    click.echo(generations.reset(pipeline.definition(), sink, to))

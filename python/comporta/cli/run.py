@@ -1,0 +1,133 @@
+"""`comporta run`: start the release, show how it goes, and end as it ended."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from comporta.cli import display, options, output
+from comporta.cli.display import Display
+from comporta.cli.options import DURATION, SIZE, START, PipelineFile, option
+from comporta.cli.release import Release, find_release
+from comporta.cli.supervision import Supervision
+
+COUNTS = ("consumed", "counted", "dropped", "duplicates", "dead", "in_flight", "balanced")
+
+
+def cores() -> int:
+    """The processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@click.command()
+@options.file_argument
+@options.source_option("What to read: file:GLOB, or - for stdin.", required=True)
+@options.store_option()
+@option(
+    "claims", type=options.STORE, metavar="URL", help="Where event ids are claimed.  [default: the store]"
+)
+@options.dead_option()
+@option(
+    "workers",
+    type=click.IntRange(min=1),
+    default=cores,
+    show_default="cores",
+    help="Python processes to compute in.",
+)
+@option(
+    "start",
+    type=START,
+    metavar="earliest|latest",
+    default="earliest",
+    help="Where what is there at the first run is read from.",
+)
+@option("until-end", is_flag=True, help="Stop at the end that the source has now.")
+@option(
+    "flush-every", type=DURATION, metavar="DURATION", default="1s", help="How often results are made durable."
+)
+@option(
+    "batch-timeout",
+    type=DURATION,
+    metavar="DURATION",
+    default="60s",
+    help="How long a worker may take for a batch.",
+)
+@option(
+    "worker-memory",
+    type=SIZE,
+    metavar="SIZE",
+    default="1GiB",
+    help="The memory at which a worker is replaced.",
+)
+@option(
+    "max-in-flight",
+    type=SIZE,
+    metavar="SIZE",
+    default="256MiB",
+    help="How much may be read and not yet be counted.",
+)
+@option("drain-timeout", type=DURATION, metavar="DURATION", default="30s", help="How long stopping may take.")
+@option("web", type=click.Choice(["off"]), default="off", help="There is no page yet.")
+@option(
+    "log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    is_eager=True,
+    help="How stdout and stderr are written.",
+)
+def run(file: PipelineFile, **given: Any) -> int:
+    """Run the pipeline of FILE.py, until its source ends (--until-end) or for ever.
+
+    SIGTERM and Ctrl-C drain: what has been read is finished. A second Ctrl-C stops at once, and loses
+    nothing: the next run goes on from what was flushed.
+    """
+    options.check_dead(given["dead"], given["store"])
+    log_format = given["log_format"]
+    shown = display.choose(log_format)
+    supervision = Supervision(
+        Release(find_release(), settings(file, given)), shown, given["drain_timeout"] / 1000
+    )
+    status, words = supervision.watch()
+    if words:
+        shown.say("error" if status else "info", words)
+    if supervision.ledger:
+        conclude(supervision.ledger, shown, file, is_json=log_format == "json")
+    return status
+
+
+def conclude(ledger: Mapping[str, Any], shown: Display, file: PipelineFile, *, is_json: bool) -> None:
+    """Write the ledger to stdout, and what is worth a word about it to stderr."""
+    if ledger["nothing_to_do"]:
+        shown.say("info", "nothing to do: everything up to the source's end had been counted already")
+    if is_json:
+        output.write_json([ledger])
+    else:
+        output.write_table(COUNTS, [[ledger[name] for name in COUNTS]])
+    dead = ledger["dead"]
+    if dead:
+        letters = "1 dead letter" if dead == 1 else f"{dead:,} dead letters"
+        shown.say("warning", f"{letters}: see `comporta dead list {file}`")
+
+
+def settings(file: PipelineFile, given: dict[str, Any]) -> dict[str, str]:
+    """The release's variables, of the options given; one that was not is empty."""
+    units = dict.fromkeys(("flush_every", "batch_timeout", "drain_timeout"), "ms")
+    units |= dict.fromkeys(("worker_memory", "max_in_flight"), "B")
+    variables = {name: _text(value) + units.get(name, "") for name, value in given.items() if name != "web"}
+    variables |= {"file": str(file), "python": sys.executable}
+    if given["source"] == "-":
+        variables["stdin"] = f"/proc/{os.getpid()}/fd/0"
+    return {f"COMPORTA_{name.upper()}": value for name, value in variables.items()}
+
+
+def _text(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+    return str(value)

@@ -1,4 +1,4 @@
-"""Exit with words unless everything that comporta depends on, for development too, is installed and imports."""
+"""Exit with words unless all that comporta depends on, for development too, is installed and imports."""
 
 from __future__ import annotations
 

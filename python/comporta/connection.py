@@ -1,7 +1,7 @@
 """The frames that a Python process and the BEAM exchange over a Unix socket.
 
 A frame is the 4-byte big-endian length of what follows, the length of the header, the header (at most 64 KiB
-of `comporta.etf`: a map with a `kind` and an `id`) and the payload, the affair of those who send and receive it.
+of `comporta.etf`: a map with a `kind` and an `id`) and the payload, the affair of sender and receiver.
 """
 
 from __future__ import annotations
@@ -63,9 +63,11 @@ class Connection:
         return self._kept.popleft() if self._kept else self._read()
 
     def wait(self, seconds: float) -> bool:
-        """Whether there is something to receive now, or within `seconds`."""
+        """Whether there is something to receive (the end, too) now, or within `seconds`."""
         if self._kept:
             return True
+        if self._descriptor < 0:
+            raise Closed
         poll = select.poll()
         poll.register(self._descriptor, select.POLLIN)
         return bool(poll.poll(seconds * 1000))
@@ -165,7 +167,7 @@ def _header(data: memoryview) -> dict[str, Any]:
     except etf.DecodeError as error:
         raise ProtocolError(f"a header is not one: {error}") from error
     match header:
-        case {"kind": Atom(), "id": int()}:
+        case {"kind": Atom(), "id": int(id)} if not isinstance(id, bool):
             return dict(header)
     raise ProtocolError("a header is not a map with a kind and an id")
 

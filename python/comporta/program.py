@@ -7,6 +7,7 @@ everything else that runs in the process, and says in words why it cannot start.
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import io
 import logging
 import os
@@ -25,6 +26,7 @@ VERSION = 1
 """The version of the protocol: unequal ones are refused."""
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 Run = Callable[[Connection, dict[str, Any], memoryview], None]
 
@@ -36,6 +38,7 @@ def main(run: Run) -> NoReturn:
     the BEAM as the reason why the program refuses to start, later it is logged; neither shows a traceback.
     """
     _die_with(os.getppid())
+    faulthandler.enable()
     _ignore_signals()
     _redirect_streams()
     connection = _connect()
@@ -111,7 +114,7 @@ def _watch(descriptor: int) -> None:
 
 def _ignore_signals() -> None:
     # Not SIG_IGN, which programs that user code executes would inherit: terminating them would do nothing.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _SIGNALS:
         signal.signal(number, lambda _number, _frame: None)
 
 
@@ -128,20 +131,24 @@ def _protect_from_forks(connection: Connection) -> None:
     """Have forked children die with this process and let go of the frames, which would hide its death."""
     parent = os.getpid()
 
+    # In the child signals mean again what user code expects: multiprocessing ends its children with them. One
+    # that comes before that is so must not be ignored, but wait.
     def before() -> None:
         nonlocal parent
         parent = os.getpid()
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
 
-    def after() -> None:
+    def in_parent() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+
+    def in_child() -> None:
         connection.disconnect()
-        for number, handler in (
-            (signal.SIGINT, signal.default_int_handler),
-            (signal.SIGTERM, signal.SIG_DFL),  # multiprocessing ends its children with it
-        ):
-            signal.signal(number, handler)
         _die_with(parent)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
-    os.register_at_fork(before=before, after_in_child=after)
+    os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)
 
 
 class _Log(logging.Handler):

@@ -204,5 +204,5 @@ defmodule Comporta.Python.FrameTest do
   end
 
   defp holds?(times, property),
-    do: :proper.quickcheck(property, [:quiet, :noshrink, numtests: times, max_size: 30])
+    do: :proper.quickcheck(property, [:quiet, :noshrink, numtests: times, max_size: 10])
 end

@@ -23,6 +23,9 @@ Answer = TypeVar("Answer")
 
 APPLICATION_ID = 0x436F6D70  # "Comp"
 SCHEMA_VERSION = 1
+SMALLEST = (
+    512  # bytes of the smallest database; SQLite would overwrite a file that is smaller, whatever it holds
+)
 BUSY_TIMEOUT = (
     10.0  # seconds that SQLite itself waits for another writer, before this module waits and says so
 )
@@ -131,6 +134,8 @@ class Database:
             make_folder(path)
         elif not path.exists():
             raise StoreError(f"{path}: there is no store here; it is made by the pipeline's first run")
+        if path.is_file() and 0 < path.stat().st_size < SMALLEST:
+            raise StoreError(f"{path}: file is not a database")
         try:
             self.connection = sqlite3.connect(
                 path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False

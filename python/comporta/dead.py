@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from comporta.errors import UsageError
-from comporta.letters import LetterId, LetterStore, from_text, identity
+from comporta.letters import LetterId, LetterStore, from_text, identity, to_text
 from comporta.payloads import Letter
 from comporta.sinks import Sink
 
@@ -35,11 +35,25 @@ def replay(
 ) -> list[LetterId]:
     """Append letters to the replay log: those whose ids are `texts`, or all that have not been replayed.
 
-    Returns their identities. Raises `UsageError` for an id that is none; then none is appended.
+    Letters that do not hold their whole record are not among all. Returns the identities of those appended.
+    Raises `UsageError` for an id that is none, or of a letter without its whole record; then none is.
     """
     if texts is None:
-        chosen = [identity(letter) for letter, replayed in listed(letters, sink, generation) if not replayed]
+        everything = listed(letters, sink, generation)
+        found = [letter for letter, done in everything if not done and is_whole(letter)]
     else:
-        chosen = [identity(find(letters, text)) for text in texts]
+        found = [find(letters, text) for text in texts]
+    for letter in found:
+        if not is_whole(letter):
+            raise UsageError(
+                f"{to_text(identity(letter))} cannot be replayed: its record has {letter['length']} bytes,"
+                f" of which the first {len(letter['value'] or b'')} were kept"
+            )
+    chosen = [identity(letter) for letter in found]
     letters.replay(chosen)
     return chosen
+
+
+def is_whole(letter: Letter) -> bool:
+    """Whether the letter holds its whole record, and not just its beginning."""
+    return len(letter["value"] or b"") == letter["length"]

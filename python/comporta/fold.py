@@ -17,14 +17,16 @@ from comporta.metrics.contract import Metric
 from comporta.payloads import Columns, Letter, Result
 from comporta.sinks.contract import Cell, Checkpoint, Ledger, Sink, Snapshot
 
-ROW_BYTES = 512  # about what a row takes in memory, key and sketch included, for bounding what is not flushed
+# For bounding memory: about what a row takes besides its state, and an item of a state that is a collection.
+ROW_BYTES = 512
+ITEM_BYTES = 128
 
 
 class Fold:
     """One partition from the checkpoint that its owner opened it at.
 
-    `position` is the offset before which everything is folded in, `weight` about how many bytes wait for a
-    flush.
+    `position` is the offset before which everything is folded in. `size` is about how many bytes it takes in
+    memory, at most, and `unflushed` how many of them wait for a flush.
     """
 
     def __init__(
@@ -42,40 +44,38 @@ class Fold:
         self._mark = checkpoint.mark
         self.position = checkpoint.upto
         self.ledger = checkpoint.ledger
-        self.weight = 0
+        self.size = self.unflushed = 0
 
-    @property
-    def row_count(self) -> int:
-        """How many rows are in memory."""
-        return sum(map(len, self._rows.values()))
+    def fold(self, upto: int, mark: bytes, ledger: Ledger, result: Result, size: int) -> None:
+        """Fold in the result, of `size` bytes, of what lies between `position` and `upto`.
 
-    def fold(self, upto: int, mark: bytes, ledger: Ledger, result: Result) -> None:
-        """Fold in the result of what lies between `position` and `upto`. An exception leaves it unusable."""
+        After an exception the fold is of no use any more.
+        """
         for name, columns in result["metrics"].items():
             self._fold_metric(name, columns)
         self._letters += result["letters"]
-        self.weight += sum(len(letter["value"] or b"") + ROW_BYTES for letter in result["letters"])
+        self._grow(size)
         self.ledger += ledger
         self.position, self._mark = upto, mark
 
-    def fold_replay(self, upto: int, letter: LetterId, ledger: Ledger, result: Result) -> None:
+    def fold_replay(self, upto: int, letter: LetterId, ledger: Ledger, result: Result, size: int) -> None:
         """Fold in the result of one letter of the replay log, unless its replay has taken effect before."""
         remembered = letter in self._replayed or (self._flushing and letter in self._flushing.replayed)
         if remembered or self._sink.was_replayed(self._generation, [letter]):
             self.position = upto
         else:
             self._replayed.add(letter)
-            self.fold(upto, self._mark, ledger, result)
+            self.fold(upto, self._mark, ledger, result, size)
 
     def _fold_metric(self, name: str, columns: Columns) -> None:
         metric, rows, dirty = self._metrics[name], self._rows[name], self._dirty[name]
         cells = list(zip(columns["buckets"], columns["keys"], strict=True))
         self._fetch(metric, [cell for cell in cells if cell not in rows])
-        waiting = len(dirty)
+        before = len(dirty)
         for cell, delta in zip(cells, map(metric.unpack, columns["deltas"]), strict=True):
             rows[cell] = metric.merge(rows[cell], delta) if cell in rows else delta
         dirty.update(cells)
-        self.weight += (len(dirty) - waiting) * ROW_BYTES
+        self._grow((len(dirty) - before) * ROW_BYTES)
 
     def _fetch(self, metric: Metric[Any], cells: list[Cell]) -> None:
         if cells:
@@ -83,6 +83,11 @@ class Fold:
             rows = self._rows[metric.name]
             for cell, state in found.items():
                 rows[cell] = metric.unpack(state)
+                self._grow(_size(state))
+
+    def _grow(self, size: int) -> None:
+        self.size += size
+        self.unflushed += size
 
     def snapshot(self) -> Snapshot | None:
         """The step from the last checkpoint to here, or None where there is none to make.
@@ -101,7 +106,7 @@ class Fold:
         }
         self._flushing = Snapshot(self._decided, after, rows, self._letters, frozenset(self._replayed))
         self._dirty = {name: set() for name in self._metrics}
-        self._letters, self._replayed, self.weight = [], set(), 0
+        self._letters, self._replayed, self.unflushed = [], set(), 0
         return self._flushing
 
     def decided(self, snapshot: Snapshot) -> None:
@@ -115,3 +120,10 @@ class Fold:
         for name, rows in self._rows.items():
             kept = self._dirty[name].union(flushing.get(name, ()))
             self._rows[name] = {cell: rows[cell] for cell in kept}
+        self.size = self.unflushed
+
+
+def _size(state: Any) -> int:
+    if isinstance(state, (bytes, str)):
+        return len(state)
+    return len(state) * ITEM_BYTES if isinstance(state, (list, dict)) else 0

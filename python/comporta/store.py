@@ -29,11 +29,11 @@ from comporta.sinks import Checkpoint, Ledger, Sink, Snapshot, open_sink
 
 logger = logging.getLogger("comporta.store")  # the module's own name is __main__
 
-# Rows that stay in memory because they may be touched again; were each a sketch of 2 KiB, 200 MiB.
-MOST_ROWS = 100_000
+# Bytes that folds may take before rows that need not stay in memory leave it, to be read again when touched.
+MOST_MEMORY = 256 << 20
 # Bytes that may wait for a flush before the store starts one by itself, which waits for the one before it: so
 # while the sink is away, folding stops, then demand, and memory does not grow.
-MOST_WAITING = 64 << 20
+MOST_UNFLUSHED = 64 << 20
 OWNER_POLL = 0.2  # seconds between two looks at whether another run has let go of the pipeline
 OWNER_NOTICE = 2.0  # seconds between two frames that say who holds it
 NOTES_EVERY = 10.0
@@ -58,7 +58,7 @@ class Store:
         self._folds: dict[str, tuple[int, Fold]] = {}
         self._lock = threading.Lock()  # on the folds, and for what is sent about them
         self._flush: threading.Thread | None = None
-        self._waiting = 0
+        self._unflushed = 0
         self._notes = Notes()
 
     def serve(self) -> NoReturn:
@@ -121,28 +121,30 @@ class Store:
             if fold is None or assignment != header["assignment"] or fold.position != header["first"]:
                 self._send("stale", header["id"])
                 return
-            weight = fold.weight
+            unflushed = fold.unflushed
             result: Result = payloads.unpack(payload)
             if header["replay"] is None:
-                fold.fold(header["next"], header["mark"], ledger, result)
+                fold.fold(header["next"], header["mark"], ledger, result, len(payload))
             else:
                 source, offset, attempt = header["replay"]
-                fold.fold_replay(header["next"], (source.decode(), offset, attempt), ledger, result)
+                fold.fold_replay(
+                    header["next"], (source.decode(), offset, attempt), ledger, result, len(payload)
+                )
             self._send("folded", header["id"])
-        self._waiting += fold.weight - weight
+        self._unflushed += fold.unflushed - unflushed
         self._notes.count(result)
-        if self._waiting > MOST_WAITING:
+        if self._unflushed > MOST_UNFLUSHED:
             self._start_flush(UNASKED)
 
     def _start_flush(self, id: int) -> None:
         """Take snapshots and flush them in a thread, once the flush before is done."""
         self._finish_flush()
         folds = [fold for _, fold in self._folds.values()]
-        if sum(fold.row_count for fold in folds) > MOST_ROWS:
+        if sum(fold.size for fold in folds) > MOST_MEMORY:
             for fold in folds:
                 fold.evict()
         snapshots = [snapshot for fold in folds if (snapshot := fold.snapshot())]
-        self._waiting = 0
+        self._unflushed = 0
         self._notes.log()
         self._flush = threading.Thread(target=self._run_flush, args=(id, snapshots), daemon=True)
         self._flush.start()

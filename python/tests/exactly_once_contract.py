@@ -1,8 +1,8 @@
-"""The protocol of `exactly_once_model` on the real parts: fold, sink, claims and letters under random schedules.
+"""The protocol of `exactly_once_model` on the real fold, sink, claims and letters, under random schedules.
 
-Owners fold and flush; they are killed between any two operations, or replaced and go on as zombies. Every run of a
-record may choose other groups, and may fail. Producers repeat themselves, dead letters are replayed more than once.
-At the end everything is finished, and every event must be counted exactly once in every metric.
+Owners fold and flush; they are killed between any two operations, or replaced and go on as zombies. Every run
+of a record may choose other groups, and may fail. Producers repeat themselves, dead letters are replayed more
+than once. At the end everything is finished, and every event must be counted exactly once in every metric.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Outcome:
 
 
 class Owner:
-    """A store and its workers, that believe they own a partition; `step` does one operation that may be done now."""
+    """A store and its workers that believe they own a partition; `step` does one operation."""
 
     def __init__(self, world: World, partition: str, failing: float) -> None:
         self.world, self.partition, self.failing = world, partition, failing
@@ -166,9 +166,9 @@ class Owner:
         assert self.outcome
         outcome, self.outcome = self.outcome, None
         if outcome.replay is None:
-            self.fold.fold(outcome.upto, b"", outcome.ledger, outcome.result)
+            self.fold.fold(outcome.upto, b"", outcome.ledger, outcome.result, size=0)
         else:
-            self.fold.fold_replay(outcome.upto, outcome.replay, outcome.ledger, outcome.result)
+            self.fold.fold_replay(outcome.upto, outcome.replay, outcome.ledger, outcome.result, size=0)
 
     def take_snapshot(self) -> None:
         assert self.fold

@@ -71,8 +71,8 @@ class Cluster:
 class Owner:
     """One process that believes it owns a partition. It folds on while a flush is under way.
 
-    `steps` stops before every operation on the cluster, so that the schedule may put anything between any two of
-    them, or never go on.
+    `steps` stops before every operation on the cluster, so that the schedule may put anything between any two
+    of them, or never go on.
     """
 
     def __init__(self, cluster, partition, name, failing=0.15):
@@ -204,7 +204,7 @@ class Owner:
                 return cluster.checkpoints.get(self.partition) == (upto, flush)
 
     def apply(self, rows, dead, upto):
-        """Dead letters, then rows: twice changes nothing, and half of it leaves the rest to the next owner."""
+        """Dead letters, then rows. Twice changes nothing; half of it leaves the rest to the next owner."""
         cluster = self.cluster
         for letter in dead:
             yield

@@ -62,7 +62,7 @@ def letter(offset: int, *, partition: str = "file-1", attempt: int = 0, **parts:
         "error": "ValueError: no",
         "traceback": "Traceback ...",
         "value": b"a\xff line",
-        "length": 7,
+        "length": len(b"a\xff line"),
         "key": None,
         "headers": [],
         "timestamp": None,

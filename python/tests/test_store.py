@@ -15,7 +15,6 @@ from steps import assigned, definition, generation, letter, metric
 
 from comporta import payloads
 from comporta.connection import Closed, Frame
-from comporta.definition import Definition
 from comporta.metrics.contract import MetricDefinition
 from comporta.payloads import Letter
 from comporta.query import query

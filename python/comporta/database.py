@@ -11,9 +11,9 @@ import logging
 import random
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from comporta.errors import StoreError, UsageError
 
@@ -155,9 +155,12 @@ class Database:
         """
         return self._attempt(lambda: self._transaction("BEGIN IMMEDIATE", work))
 
-    def close(self) -> None:
-        """Let go of the file."""
-        self.connection.close()
+    def stream(self, query: str, parameters: Sequence[object]) -> Iterator[Any]:
+        """The rows of a query one by one, a consistent view. Raises `StoreError` where they cannot be read."""
+        try:
+            yield from self.connection.execute(query, parameters)
+        except sqlite3.DatabaseError as error:
+            raise StoreError(f"{self.path}: {error}") from error
 
     def _prepare(self, durable: bool) -> None:
         connection = self.connection

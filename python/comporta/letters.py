@@ -63,7 +63,7 @@ class SQLiteLetters(LetterStore):
         self._generation = generation
 
     def letters(self) -> Iterator[Letter]:
-        found = self._database.connection.execute(
+        found = self._database.stream(
             f'SELECT {QUOTED} FROM letters WHERE generation = ? ORDER BY partition, "offset", attempt',
             [self._generation],
         )

@@ -204,7 +204,7 @@ class SQLiteSink(Sink):
     def rows(
         self, generation: str, metric: str, since: int | None, until: int | None
     ) -> Iterator[tuple[int, str, Any]]:
-        found = self._reader.connection.execute(
+        found = self._reader.stream(
             "SELECT bucket, key, state FROM rows"
             " WHERE partition IN (SELECT number FROM partitions WHERE generation = ?) AND metric = ?"
             " AND bucket >= ifnull(?, bucket) AND bucket < ifnull(?, bucket + 1) ORDER BY bucket",

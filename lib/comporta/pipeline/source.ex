@@ -67,10 +67,6 @@ defmodule Comporta.Pipeline.Source do
       %__MODULE__{} = state ->
         {:noreply, state}
 
-      {:failed, words} ->
-        Run.report(state.run, {:failed, words})
-        {:stop, {:shutdown, :failed}, state}
-
       :nonsense ->
         Python.kill(python, :nonsense, "an unexpected #{inspect(header[:kind])} frame")
         {:noreply, state}
@@ -196,7 +192,12 @@ defmodule Comporta.Pipeline.Source do
     state
   end
 
-  defp frame(%{kind: :failed, reason: reason}, _payload, _state), do: {:failed, reason}
+  # What it has read before still counts: this stage goes on, to be drained.
+  defp frame(%{kind: :failed, reason: reason}, _payload, state) do
+    Run.report(state.run, {:failed, reason})
+    state
+  end
+
   defp frame(_header, _payload, _state), do: :nonsense
 
   defp batch(%{partition: partition, assignment: assignment} = header, payload, state) do

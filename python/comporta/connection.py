@@ -103,7 +103,7 @@ class Connection:
 
     def waiting(self, reason: str) -> None:
         """Say, before `ready`, what the start waits for; the BEAM then goes on waiting too."""
-        self.send({"kind": "waiting", "reason": _text(reason)})
+        self.send({"kind": "waiting", "reason": reason})
 
     def ready(self, payload: Payload = b"", **fields: object) -> None:
         """Say that the start has succeeded."""
@@ -112,11 +112,11 @@ class Connection:
 
     def refused(self, reason: str) -> None:
         """Say, before `ready`, why the program cannot start, in words for the user."""
-        self.send({"kind": "refused", "reason": _text(reason)})
+        self.send({"kind": "refused", "reason": reason})
 
     def log(self, level: Level, text: str) -> None:
         """Have a line logged."""
-        self.send({"kind": "log", "level": Atom(level), "text": _text(text)})
+        self.send({"kind": "log", "level": Atom(level), "text": text})
 
     def disconnect(self) -> None:
         """Close this process's copy of the descriptor, after a fork. Everything then raises `Closed`."""
@@ -170,8 +170,3 @@ def _header(data: memoryview) -> dict[str, Any]:
         case {"kind": Atom(), "id": int(id)} if not isinstance(id, bool):
             return dict(header)
     raise ProtocolError("a header is not a map with a kind and an id")
-
-
-def _text(text: str) -> bytes:
-    # A file's name may hold bytes that are no text, which Python keeps as lone surrogates.
-    return text.encode(errors="backslashreplace")

@@ -64,7 +64,8 @@ def _encode(term: object, write: Callable[[bytes], None], depth: int) -> None:
             raise ValueError(f"{term} cannot be sent: Erlang has only finite floats")
         write(struct.pack(">Bd", NEW_FLOAT, term))
     elif isinstance(term, (str, bytes)):
-        data = term.encode() if isinstance(term, str) else term
+        # A file's name may hold bytes that are no text, which Python keeps as lone surrogates.
+        data = term.encode(errors="backslashreplace") if isinstance(term, str) else term
         write(struct.pack(">BI", BINARY, len(data)))
         write(data)
     elif isinstance(term, (list, tuple, dict)):

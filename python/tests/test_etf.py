@@ -93,6 +93,7 @@ def test_what_erlang_may_send_otherwise_is_understood(data: bytes, term: Any) ->
 
 
 def test_text_and_tuples_are_sent_as_what_is_nearest() -> None:
+    assert decode(encode("no \udcff such file")) == b"no \\udcff such file"
     assert decode(encode({"file": "é.py", "ends": [("p", 1)]})) == {
         "file": "é.py".encode(),
         "ends": [[b"p", 1]],

@@ -35,12 +35,17 @@ defmodule Comporta.Python.Frame do
   @spec vocabulary() :: [atom, ...]
   def vocabulary, do: @vocabulary
 
-  @doc "A frame without its length, for a socket or port of `packet: 4`. An `id` that is not given is 0."
+  @doc """
+  A frame without its length, for a socket or port of `packet: 4`. An `id` that is not given is 0.
+
+  Raises `ArgumentError` where the header is larger than one may be.
+  """
   @spec encode(map, iodata) :: iodata
-  def encode(%{kind: _} = header, payload) do
+  def encode(%{kind: kind} = header, payload) do
     header = :erlang.term_to_binary(Map.put_new(header, :id, 0), minor_version: 2)
-    true = byte_size(header) <= @most_header
-    [<<byte_size(header)::32>>, header | payload]
+    size = byte_size(header)
+    if size > @most_header, do: raise(ArgumentError, "the header of a #{kind} frame has #{size} bytes")
+    [<<size::32>>, header | payload]
   end
 
   @doc "The header and payload of a frame without its length. The error says, after \"sent\", what it is instead."

@@ -1,4 +1,4 @@
-"""Python processes of every kind, for the tests: `behaviours.py NAME` runs the function of that name below."""
+"""Python processes of every kind: `behaviours.py NAME` runs the function of that name below."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ class Database:
         return self._attempt(lambda: self._transaction("BEGIN IMMEDIATE", work))
 
     def stream(self, query: str, parameters: Sequence[object]) -> Iterator[Any]:
-        """The rows of a query one by one, a consistent view. Raises `StoreError` where they cannot be read."""
+        """The rows of a query, one consistent view. Raises `StoreError` where they cannot be read."""
         try:
             yield from self.connection.execute(query, parameters)
         except sqlite3.DatabaseError as error:

@@ -36,6 +36,10 @@ MOST_MEMORY = 256 << 20
 MOST_UNFLUSHED = 64 << 20
 OWNER_POLL = 0.2  # seconds between two looks at whether another run has let go of the pipeline
 OWNER_NOTICE = 2.0  # seconds between two frames that say who holds it
+EXPIRE_EVERY = 3600.0
+EXPIRE_LATE = (
+    3600  # seconds that rows are kept beyond `retention`, as what was on its way may still touch them
+)
 NOTES_EVERY = 10.0
 NOTES = {
     "late": "%d rows came later than `late` allows, and are not counted",
@@ -60,6 +64,7 @@ class Store:
         self._flush: threading.Thread | None = None
         self._unflushed = 0
         self._notes = Notes()
+        self._expire_at = 0.0
 
     def serve(self) -> NoReturn:
         """Answer requests until the BEAM closes the connection, which raises `Closed`."""
@@ -161,6 +166,7 @@ class Store:
                     self._conclude(id, snapshot, decided)
                 if id != UNASKED:
                     self._send("flushed", id)
+            self._expire()
         except SupersededError as error:
             self._send("superseded", id, reason=str(error))
         except Closed:
@@ -171,6 +177,18 @@ class Store:
         except BaseException:  # it would end this thread alone
             traceback.print_exc()
             os._exit(1)
+
+    def _expire(self) -> None:
+        """Delete, now and then, rows whose buckets have ended longer ago than results are kept."""
+        generation = self._generation
+        retention = generation.definition.retention
+        if retention is None or time.monotonic() < self._expire_at:
+            return
+        self._expire_at = time.monotonic() + EXPIRE_EVERY
+        ended = int(time.time()) - retention - EXPIRE_LATE
+        for metric in generation.definition.metrics + generation.retired:
+            if metric["every"] is not None:
+                self._sink.expire(generation.id, metric["name"], ended - metric["every"])
 
     def _conclude(self, id: int, snapshot: Snapshot, decided: bool) -> None:
         partition = snapshot.after.partition

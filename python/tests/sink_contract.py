@@ -259,6 +259,14 @@ class SinkContract:
         sink.flush(current.id, [step(opened, 10, {"requests": rows})])
         assert sink.read(current.id, "file-1", "requests", list(rows)) == rows
 
+    def test_rows_of_old_buckets_expire(self, sink: Sink, current: Generation) -> None:
+        one, two = sink.open(current.id, [assigned("file-1"), assigned("file-2")])
+        rows = {"requests": {(0, "[]"): 1, (60, "[]"): 2}, "bytes": {(0, "[]"): 3}}
+        sink.flush(current.id, [step(one, 5, rows), step(two, 5, rows)])
+        sink.expire(current.id, "requests", 60)
+        assert list(sink.rows(current.id, "requests", None, None)) == [(60, "[]", 2)] * 2
+        assert list(sink.rows(current.id, "bytes", None, None)) == [(0, "[]", 3)] * 2
+
     def test_rows_are_listed_by_bucket_within_bounds(self, sink: Sink, current: Generation) -> None:
         one, two = sink.open(current.id, [assigned("file-1"), assigned("file-2")])
         sink.flush(

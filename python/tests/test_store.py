@@ -4,8 +4,10 @@ import math
 import random
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -333,6 +335,25 @@ class TestDefinitions:
         assert "every was 60 and is 3600" in reason
         assert "comporta reset access.py" in reason
         assert beam.ends() == 1
+
+
+class TestRetention:
+    def test_rows_go_when_they_were_kept_long_enough(self, url: str) -> None:
+        day = 86_400
+        today = int(time.time()) // day * day
+        kept = replace(
+            definition(metric("requests", by=["x"], every=day), metric("total")), retention=30 * day
+        )
+        with FakeBeam("store", kept.to_json().encode(), store=url, start="earliest") as beam:
+            ready(beam)
+            open_partitions(beam)
+            buckets = {(today - age * day, "[1]"): 1 for age in (0, 29, 30, 33, 400)}
+            fold(beam, 0, 10, rows={"requests": buckets, "total": {(0, "[]"): 5}})
+            flush(beam)
+            flush(beam)  # it has expired rows after the first one
+        found = query(kept, open_sink(url, create=False), "requests")
+        assert len(list(found)) == 3
+        assert answers(url, "total", metric("total")) == {None: 5}
 
 
 class TestReset:

@@ -134,6 +134,10 @@ class Sink(abc.ABC):
         """
 
     @abc.abstractmethod
+    def expire(self, generation: str, metric: str, before: int) -> None:
+        """Delete the metric's rows whose buckets start before `before` (seconds since 1970 UTC)."""
+
+    @abc.abstractmethod
     def rows(
         self, generation: str, metric: str, since: int | None, until: int | None
     ) -> Iterator[tuple[int, str, Any]]:

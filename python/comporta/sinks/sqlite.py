@@ -201,6 +201,16 @@ class SQLiteSink(Sink):
         )
         return True
 
+    def expire(self, generation: str, metric: str, before: int) -> None:
+        with self._writing:
+            self._writer.write(
+                lambda connection: connection.execute(
+                    "DELETE FROM rows WHERE partition IN (SELECT number FROM partitions WHERE generation = ?)"
+                    " AND metric = ? AND bucket < ?",
+                    [generation, metric, before],
+                )
+            )
+
     def rows(
         self, generation: str, metric: str, since: int | None, until: int | None
     ) -> Iterator[tuple[int, str, Any]]:

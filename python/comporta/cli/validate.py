@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import time
 from collections import Counter
@@ -17,10 +18,9 @@ from comporta.computation import Computation
 from comporta.connection import MAX_FRAME
 from comporta.definition import Pipeline
 from comporta.metrics.contract import Metric
-from comporta.payloads import Claim
+from comporta.payloads import Claim, Known
 from comporta.records import Batch, decode
-from comporta.sources.content import open_content
-from comporta.sources.lines import LineCutter
+from comporta.sources import open_source
 from comporta.transform import RecordTransform
 
 SHOWN = 5  # lines, and different errors
@@ -95,22 +95,22 @@ def try_out(pipeline: Pipeline, path: Path) -> int:
 
 
 def pieces(path: Path) -> Iterator[Piece]:
-    """A file's lines, as a source would cut them."""
-    content = open_content(path)
-    content.seek(0)
-    cutter = LineCutter(content.read, 0, b"", BATCH, MAX_FRAME)
-    while chunk := cutter.cut(final=True):
+    """A file's lines, as they are read for workers."""
+    nothing = Known(generation="", started=False, start=None, partitions=[])
+    source = open_source(f"file:{glob.escape(str(path))}", nothing, "earliest", True, BATCH, MAX_FRAME)
+    for partition in source.discover():
+        source.seek(partition["partition"], 0, 0)
+    while read := source.read():
         batch = Batch(
-            format=chunk.format,
-            partition="sample",
-            shown=str(path),
-            base=chunk.first,
-            first=chunk.first,
-            next=chunk.next,
+            format=read.format,
+            partition=read.partition,
+            shown=read.shown,
+            base=read.first,
+            first=read.first,
+            next=read.next,
             arrival_ms=int(time.time() * 1000),
         )
-        yield batch, chunk.payload
-    content.close()
+        yield batch, read.payload
 
 
 def show_first(pipeline: Pipeline, batch: Batch, payload: bytes) -> None:

@@ -9,10 +9,11 @@
         time, status = line.split()
         return {"time": time.decode(), "status": int(status)}
 
-`comporta run FILE.py --source file:access.log --until-end` runs it; `comporta.testing.run` does in a test or
-a notebook.
+`comporta run FILE.py --source file:access.log --until-end` runs it; `c.testing.run` does in a test or a
+notebook.
 """
 
+from comporta import testing
 from comporta.definition import Pipeline, by_id
 from comporta.errors import ComportaError, DefinitionError
 from comporta.metrics.count import Count as count
@@ -38,5 +39,6 @@ __all__ = [
     "min",
     "quantiles",
     "sum",
+    "testing",
     "top",
 ]

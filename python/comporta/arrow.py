@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from comporta.errors import TransformError
 from comporta.event_time import Milliseconds
 from comporta.records import Decoded
-from comporta.transform import Rows
+from comporta.rows import Rows
 
 SCHEMA = pa.schema(
     [

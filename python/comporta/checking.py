@@ -13,8 +13,8 @@ from comporta.event_time import TimeReader
 from comporta.groups import Grouping, key_text, number
 from comporta.metrics.contract import Takes
 from comporta.records import Decoded, Failure
+from comporta.rows import Rows
 from comporta.scalars import clean
-from comporta.transform import Rows
 from comporta.values import Bad, number_column, text_column
 
 TIME = "time"

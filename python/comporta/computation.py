@@ -16,7 +16,8 @@ from comporta.definition import Pipeline
 from comporta.event_ids import Claims, fresh_rows
 from comporta.payloads import Result
 from comporta.records import Batch, Decoded, decode
-from comporta.transform import Rows, give_up
+from comporta.rows import Rows
+from comporta.transform import give_up
 
 CellsBy = dict[tuple[tuple[str, ...], "int | None"], Cells]
 """The cells of the metrics that have this `by` and `every`."""

@@ -9,7 +9,7 @@ from comporta.checking import Checked
 from comporta.definition import ById
 from comporta.payloads import Claim
 from comporta.records import Decoded, Header
-from comporta.transform import Rows
+from comporta.rows import Rows
 from comporta.values import NULL
 
 WHOLE = (

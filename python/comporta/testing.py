@@ -1,10 +1,10 @@
-"""For tests and notebooks: a pipeline run over a few records in this process, without a store, a source or workers.
+"""For tests and notebooks: a pipeline run over a few records, in this process and without any service.
 
-import comporta.testing
+    def test_errors_are_counted():
+        run = comporta.testing.run("access.py", ["10.0.0.1 500", "10.0.0.2 200"])
+        assert run.values("requests") == {(None, 500): 1, (None, 200): 1}
 
-def test_errors_are_counted():
-    run = comporta.testing.run("access.py", ["10:00:00 500", "10:00:01 200"])
-    assert run.values("requests") == {(None, 500): 1, (None, 200): 1}
+The first part of a group is the start of its bucket, None where the metric has no `every`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Group = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Run:
-    """What a pipeline made of records. `outcome` has how they ended: `counted`, `dropped`, `duplicates`, `dead`."""
+    """What a pipeline made of records. `outcome` has `counted`, `dropped`, `duplicates` and `dead`."""
 
     pipeline: Pipeline
     outcome: Outcome
@@ -50,9 +50,10 @@ class Run:
 
 
 def run(pipeline: Pipeline | str, values: Iterable[bytes | str | None]) -> Run:
-    """Run a pipeline, or that of a file, over the values of records (text is encoded as UTF-8).
+    """Run a pipeline, or that of a file, over the values of records, in one batch; text is encoded as UTF-8.
 
-    Raises `DefinitionError` if the file or the pipeline is not valid. What the transform raises makes dead letters.
+    Raises `DefinitionError` if the file or the pipeline is not valid. What the transform raises makes dead
+    letters.
     """
     if isinstance(pipeline, str):
         pipeline = load(pipeline)

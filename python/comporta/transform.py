@@ -6,13 +6,13 @@ import abc
 import inspect
 import traceback
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from comporta.errors import Hopeless, TransformError
 from comporta.records import Decoded, Failure
+from comporta.rows import Rows
 from comporta.scalars import clean, shown
 
 HOPELESS = 1000  # failures in a row, when nothing of the pipeline has ever succeeded
@@ -20,21 +20,6 @@ TRACEBACKS = 1000  # of a batch; those of a million records would not fit into a
 LONGEST_TRACEBACK = 8000  # characters
 NAMED = 100  # rows whose fields are collected, so that a warning can name them
 OWN_FOLDER = str(Path(__file__).parent)
-
-
-@dataclass
-class Rows:
-    """What a transform made of a batch: rows as columns, and failures by the index of the record.
-
-    `records` has the index of the record that each row came from, `columns` the fields asked for. `names` are
-    fields that rows have. Where `nan_is_null`, a NaN is a gap in a column, as it is in pandas.
-    """
-
-    records: list[int]
-    columns: dict[str, list[Any]]
-    names: list[str]
-    nan_is_null: bool = False
-    failures: dict[int, Failure] = field(default_factory=dict)
 
 
 class Transform(abc.ABC):
@@ -90,7 +75,7 @@ class RecordTransform(Transform):
 
 
 class BatchTransform(Transform):
-    """A function of a `pyarrow.RecordBatch`; where it fails, halves are tried, down to the records that do it."""
+    """A function of a `pyarrow.RecordBatch`; of what it fails on, halves are tried, down to one record."""
 
     def run(self, decoded: Decoded, fields: Iterable[str]) -> Rows:
         from comporta import arrow  # brings pyarrow, which costs a process that does without it half a second
@@ -121,7 +106,7 @@ class BatchTransform(Transform):
 
 
 def takes_record(function: Callable[..., Any]) -> bool:
-    """Whether a record transform has a second parameter, for the record. Raises `TypeError` for other signatures.
+    """Whether a record transform has a second parameter, for the record. Raises `TypeError` for any other.
 
     A second parameter that has a default is one of the user's own, unless it is called `record`.
     """

@@ -2,11 +2,11 @@
 
     python bench/throughput.py [--lines 1000000] [--rounds 3] [--json PATH]
 
-Each round runs, one after the other: a bare Python loop that reads the file, calls the transform and keeps counters by
-hand; then `comporta run --until-end` into a new SQLite store with one and with two workers, for the record transform and
-for the batch transform. Every run's totals must equal those of the bare loop, or the benchmark fails. What is printed are
-medians and ratios to the bare loop: of the whole command, and without the time that the same command takes for an empty
-file (starting the release and the interpreters).
+Each round runs, one after the other: a bare Python loop that reads the file, calls the transform and keeps counters
+by hand; then `comporta run --until-end` into a new SQLite store with one and with two workers, for the record
+transform and for the batch transform. Every run's totals must equal those of the bare loop, or the benchmark fails. What is
+printed are medians and ratios to the bare loop: of the whole command, and without the time that the same command takes
+for an empty file (starting the release and the interpreters).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def bare_loop(path: Path) -> tuple[float, dict[str, int]]:
             statuses[row["status"]] += 1
             pages[row["path"]] += 1
             visitors.add(row["ip"])
-            total += row["bytes"] or 0
+            total += row["bytes"]
     return time.perf_counter() - started, {str(status): count for status, count in statuses.items()}
 
 
@@ -61,8 +61,9 @@ def comporta(example: Path, source: Path, workers: int, folder: Path) -> tuple[f
     for old in folder.glob("bench.db*"):
         old.unlink()
     started = time.perf_counter()
+    run = [COMMAND, "run", example, "--source", f"file:{source}", "--store", store]
     subprocess.run(
-        [COMMAND, "run", example, "--source", f"file:{source}", "--store", store, "--workers", str(workers), "--until-end"],
+        [*run, "--workers", str(workers), "--until-end"],
         check=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -86,7 +87,11 @@ def main() -> None:
         source, empty = folder / "access.log", folder / "empty.log"
         generate(source, args.lines)
         empty.touch()
-        runs = {f"{kind}, {workers} workers": (path, workers) for kind, path in EXAMPLES.items() for workers in (1, 2)}
+        runs = {
+            f"{kind}, {workers} workers": (path, workers)
+            for kind, path in EXAMPLES.items()
+            for workers in (1, 2)
+        }
         loops: list[float] = []
         whole: dict[str, list[float]] = {run: [] for run in runs}
         net: dict[str, list[float]] = {run: [] for run in runs}

@@ -8,8 +8,6 @@ defmodule Comporta.Application do
 
   use Application
 
-  require Logger
-
   alias Comporta.{Config, Keeper, Log, Pipelines, Progress, Python, Status}
 
   @impl true
@@ -26,8 +24,9 @@ defmodule Comporta.Application do
         )
 
       {:error, words} ->
-        Logger.error(words)
-        {:error, words}
+        # An error returned from here would become a crash dump instead of a line.
+        IO.puts(:stderr, "comporta: " <> words)
+        System.halt(1)
     end
   end
 

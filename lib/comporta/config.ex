@@ -144,7 +144,12 @@ defmodule Comporta.Config do
   end
 
   defp python(command) do
-    System.find_executable(command) || throw({:invalid, "PYTHON", command, "a Python interpreter"})
+    # A path is the user's, from where the release was started; a name is looked for like a shell does.
+    found = if String.contains?(command, "/"), do: Path.expand(command), else: System.find_executable(command)
+
+    if found && File.regular?(found),
+      do: found,
+      else: throw({:invalid, "PYTHON", command, "a Python interpreter"})
   end
 
   defp count(env, variable) do

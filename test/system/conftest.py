@@ -1,7 +1,8 @@
-"""Whole-system tests: the real command, the real release, real files and SQLite, judged by an independent computation."""
+"""Whole-system tests: the real command, release, files and SQLite, judged by an independent computation."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -35,10 +36,19 @@ class Workplace:
         return path
 
     def start(self, *words: object, **options: Any) -> subprocess.Popen[str]:
-        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL} | options
+        options = {
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            "stdin": subprocess.DEVNULL,
+        } | options
         environment = os.environ | {"COMPORTA_DRAIN_TIMEOUT": "20s"} | options.pop("env", {})
         process = subprocess.Popen(
-            [COMMAND, *map(str, words)], cwd=self.folder, text=True, env=environment, errors="replace", **options
+            [COMMAND, *map(str, words)],
+            cwd=self.folder,
+            text=True,
+            env=environment,
+            errors="replace",
+            **options,
         )
         self._started.append(process)
         return process
@@ -109,7 +119,9 @@ def tree(root: int) -> dict[int, str]:
     found = {root: everything[root][1]} if root in everything else {}
     grown = True
     while grown:
-        more = {pid: line for pid, (parent, line) in everything.items() if parent in found and pid not in found}
+        more = {
+            pid: line for pid, (parent, line) in everything.items() if parent in found and pid not in found
+        }
         found |= more
         grown = bool(more)
     return found
@@ -129,10 +141,8 @@ def kill_tree(root: int) -> None:
 
 
 def kill(pid: int, number: int = signal.SIGKILL) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        pass
 
 
 def wait_until(holds: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 from conftest import EXAMPLES, Workplace, access_log, wait_until
 
-HEAD = "import os, sys, time, ctypes, signal\nimport comporta as c\npipeline = c.Pipeline('faulty', metrics=[c.count('lines')])\n"
+HEAD = """import os, sys, time, ctypes, signal
+import comporta as c
+pipeline = c.Pipeline('faulty', metrics=[c.count('lines')])
+"""
 
 
 def pipeline(workplace: Workplace, body: str, name: str = "faulty.py", head: str = HEAD) -> Path:
@@ -19,7 +22,18 @@ def pipeline(workplace: Workplace, body: str, name: str = "faulty.py", head: str
 
 
 def run(workplace: Workplace, file: Path, *words: object, status: int | None = 0, **options: object):
-    return workplace.run("run", file, "--source", "file:a.log", "--workers", "2", "--until-end", *words, status=status, **options)
+    return workplace.run(
+        "run",
+        file,
+        "--source",
+        "file:a.log",
+        "--workers",
+        "2",
+        "--until-end",
+        *words,
+        status=status,
+        **options,
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,7 +83,9 @@ def test_an_exception_costs_that_record_only_and_can_be_mended_and_replayed(work
 
 
 @pytest.mark.parametrize("body", ["return lien", "raise ValueError('always')", "return 'nonsense'"])
-def test_a_transform_that_never_succeeds_stops_with_its_position_kept(workplace: Workplace, body: str) -> None:
+def test_a_transform_that_never_succeeds_stops_with_its_position_kept(
+    workplace: Workplace, body: str
+) -> None:
     file = pipeline(workplace, body)
     workplace.write("a.log", "".join(f"{n}\n" for n in range(50_000)))
     answer = run(workplace, file, status=1)
@@ -103,7 +119,9 @@ def test_recycled_workers_lose_nothing_and_poison_nothing(workplace: Workplace) 
 
 
 def test_state_between_records_with_order(workplace: Workplace) -> None:
-    head = HEAD.replace("metrics=", "ordered_by='partition', metrics=").replace("c.count('lines')", "c.count('lines'), c.count('wrong')")
+    head = HEAD.replace("metrics=", "ordered_by='partition', metrics=").replace(
+        "c.count('lines')", "c.count('lines'), c.count('wrong')"
+    )
     file = workplace.write(
         "ordered.py",
         head.replace("[c.count('lines'), c.count('wrong')]", "[c.count('lines', by=['order'])]")
@@ -129,7 +147,14 @@ def test_odd_lines_are_records_like_others(workplace: Workplace) -> None:
     workplace.write("a.log", b"\n".join(odd))
     workplace.write("empty.log", b"")
     workplace.run("run", file, "--source", "file:*.log", "--until-end", "--workers", "2")
-    assert workplace.counts(file, "lengths") == {(0,): 2, (3,): 1, (2,): 1, (4,): 1, (len(long),): 1, (16,): 1}
+    assert workplace.counts(file, "lengths") == {
+        (0,): 2,
+        (3,): 1,
+        (2,): 1,
+        (4,): 1,
+        (len(long),): 1,
+        (16,): 1,
+    }
 
 
 def test_a_line_too_long_for_a_frame_is_a_dead_letter_in_flat_memory(workplace: Workplace) -> None:
@@ -213,8 +238,17 @@ def test_an_edit_while_it_runs_takes_effect_at_the_restart_only(workplace: Workp
     head = HEAD.replace("c.count('lines')", "c.count('lines', by=['version'])")
     file = pipeline(workplace, "return {'version': 1}", head=head)
     log = workplace.write("a.log", "1\n" * 100)
-    process = workplace.start("run", file, "--source", "file:a.log", "--flush-every", "100ms", "--workers", "2",
-                              env={"COMPORTA_WORKER_BATCHES": "1"})
+    process = workplace.start(
+        "run",
+        file,
+        "--source",
+        "file:a.log",
+        "--flush-every",
+        "100ms",
+        "--workers",
+        "2",
+        env={"COMPORTA_WORKER_BATCHES": "1"},
+    )
     wait_until(lambda: _counts(workplace, file) == {(1,): 100}, "the first lines")
     pipeline(workplace, "return {'version': 2}", head=head)
     with log.open("a") as more:
@@ -246,7 +280,9 @@ def _counts(workplace: Workplace, file: Path) -> dict[tuple[object, ...], int]:
         ("import comporta as c\npipeline = c.Pipeline('p', metrics=[c.count('a')])\n", "transform"),
     ],
 )
-def test_a_file_that_does_not_define_a_pipeline_gets_one_line(workplace: Workplace, content: str, says: str) -> None:
+def test_a_file_that_does_not_define_a_pipeline_gets_one_line(
+    workplace: Workplace, content: str, says: str
+) -> None:
     file = workplace.write("bad.py", content)
     workplace.write("a.log", "1\n")
     for words in (("run", file, "--source", "file:a.log", "--until-end"), ("validate", file)):
@@ -257,7 +293,9 @@ def test_a_file_that_does_not_define_a_pipeline_gets_one_line(workplace: Workpla
         assert "Traceback" not in answer.stderr
 
 
-@pytest.mark.parametrize("source", ["file:no/such/file.log", "file:no-such-*.log", "nonsense", "kafka:", "file:"])
+@pytest.mark.parametrize(
+    "source", ["file:no/such/file.log", "file:no-such-*.log", "nonsense", "kafka:", "file:"]
+)
 def test_a_source_that_is_not_there_gets_one_line(workplace: Workplace, source: str) -> None:
     file = pipeline(workplace, "return {}")
     answer = workplace.run("run", file, "--source", source, "--until-end", status=None)
@@ -276,7 +314,9 @@ def test_a_field_that_never_appears_is_warned_of_with_the_fields_seen(workplace:
     assert workplace.counts(file, "lines") == {(None,): 2}
 
 
-@pytest.mark.parametrize("body", ["return 42", "return [1, 2]", "return {'time': 'yesterday'}", "return {3: 4}"])
+@pytest.mark.parametrize(
+    "body", ["return 42", "return [1, 2]", "return {'time': 'yesterday'}", "return {3: 4}"]
+)
 def test_nonsense_from_a_transform_is_a_dead_letter(workplace: Workplace, body: str) -> None:
     head = HEAD.replace("c.count('lines')", "c.count('lines', every='1m')")
     file = pipeline(workplace, f"if line == b'bad':\n    {body}\nreturn {{'time': 0}}", head=head)
@@ -318,7 +358,12 @@ def test_help_and_wrong_usage(workplace: Workplace) -> None:
 
 def test_a_pipe_that_closes_shows_no_traceback(workplace: Workplace) -> None:
     answer = subprocess.run(
-        f"{COMMAND_LINE} query --help | head -1", shell=True, capture_output=True, text=True, cwd=workplace.folder, timeout=60
+        f"{COMMAND_LINE} query --help | head -1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        cwd=workplace.folder,
+        timeout=60,
     )
     assert "Traceback" not in answer.stderr
 

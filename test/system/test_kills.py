@@ -1,4 +1,4 @@
-"""Killed at random moments and started again, the totals are those of an undisturbed run; and nothing is left behind."""
+"""Killed at random and started again, totals are those of an undisturbed run, and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from conftest import Workplace, kill, kill_tree, processes, role, tree, wait_until
 
-# Slow enough that kills land in the middle, and as bad as transforms get: other answers every time, and now and then none.
+# Slow enough that kills land in the middle, and as bad as transforms get: other answers every time, or none.
 CHANGING = """
 import random, time
 import comporta as c
 pipeline = c.Pipeline("changing", dedup=c.by_id("id", within="24h"),
-                      metrics=[c.count("lines"), c.count("faces", by=["face"]), c.sum("numbers", of="number")])
+    metrics=[c.count("lines"), c.count("faces", by=["face"]), c.sum("numbers", of="number")])
 @pipeline.transform
 def parse(line):
     number = int(line)
@@ -38,6 +38,12 @@ def parse(line):
         time.sleep(0.01)
     return {"last": number % 10, "number": number}
 """
+SPINNING = """
+import comporta as c
+pipeline = c.Pipeline("spin", metrics=[c.count("lines")])
+@pipeline.transform
+def parse(line):
+"""
 SMALL = {"COMPORTA_BATCH_BYTES": "4KiB"}
 LINES = 12_000
 
@@ -49,7 +55,17 @@ def numbers(workplace: Workplace, files: int = 3) -> None:
 
 
 def start(workplace: Workplace, file: Path) -> subprocess.Popen[str]:
-    words = ("run", file, "--source", "file:numbers-*.log", "--workers", "2", "--flush-every", "100ms", "--until-end")
+    words = (
+        "run",
+        file,
+        "--source",
+        "file:numbers-*.log",
+        "--workers",
+        "2",
+        "--flush-every",
+        "100ms",
+        "--until-end",
+    )
     return workplace.start(*words, env=SMALL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
@@ -93,7 +109,9 @@ def gone(pids: set[int], seconds: float = 2.0) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("victims", [["beam"], ["command", "all"], ["worker"], ["source", "store", "worker"]], ids="-".join)
+@pytest.mark.parametrize(
+    "victims", [["beam"], ["command", "all"], ["worker"], ["source", "store", "worker"]], ids="-".join
+)
 def test_kills_change_nothing(workplace: Workplace, seed: int, victims: list[str]) -> None:
     file = workplace.write("steady.py", STEADY)
     numbers(workplace)
@@ -129,13 +147,24 @@ def test_a_transform_that_answers_differently_every_time(workplace: Workplace, s
     assert workplace.query(file, "lines")[0]["value"] == 9000
     assert workplace.query(file, "numbers")[0]["value"] == sum(range(9000))
     whole = workplace.ledger(file)
-    assert (whole["consumed"], whole["counted"], whole["duplicates"], whole["dead"]) == (LINES, 9000, LINES - 9000, 0)
+    assert (whole["consumed"], whole["counted"], whole["duplicates"], whole["dead"]) == (
+        LINES,
+        9000,
+        LINES - 9000,
+        0,
+    )
 
 
-@pytest.mark.parametrize("spin", ["while True: pass", "import re; re.match('(a*)*b', 'a' * 60)", "import ctypes; ctypes.PyDLL(None).sleep(600)"])
+@pytest.mark.parametrize(
+    "spin",
+    [
+        "while True: pass",
+        "import re; re.match('(a*)*b', 'a' * 60)",
+        "import ctypes; ctypes.PyDLL(None).sleep(600)",
+    ],
+)
 def test_nothing_is_left_two_seconds_after_the_beam_dies(workplace: Workplace, spin: str) -> None:
-    body = f"import comporta as c\npipeline = c.Pipeline('spin', metrics=[c.count('lines')])\n@pipeline.transform\ndef parse(line):\n    {spin}\n"
-    file = workplace.write("spin.py", body)
+    file = workplace.write("spin.py", SPINNING + f"    {spin}\n")
     workplace.write("a.log", "one\ntwo\n")
     run = workplace.start("run", file, "--source", "file:a.log", "--workers", "2")
     family = wait_until(lambda: _with_worker(run.pid), "the workers are there")

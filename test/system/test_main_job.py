@@ -21,13 +21,17 @@ def test_the_real_log_is_counted_exactly(workplace: Workplace) -> None:
     assert "10,000" in answer.stdout or "10000" in answer.stdout
     assert workplace.counts(FILE, "requests") == statuses(lines)
     sizes = [line.split()[9] for line in lines]
-    assert [row["value"] for row in workplace.query(FILE, "bytes")] == [sum(int(s) for s in sizes if s != b"-")]
+    assert [row["value"] for row in workplace.query(FILE, "bytes")] == [
+        sum(int(s) for s in sizes if s != b"-")
+    ]
     visitors = len({line.split()[0] for line in lines})
     rows = workplace.query(FILE, "visitors")
     by_day = {row["start"][:10]: row["value"] for row in rows if row["start"]}
     if by_day:
         for day, number in by_day.items():
-            expected = len({line.split()[0] for line in lines if f"[{int(day[8:])}/May/2015" in line.decode()})
+            expected = len(
+                {line.split()[0] for line in lines if f"[{int(day[8:])}/May/2015" in line.decode()}
+            )
             assert number == pytest.approx(expected, rel=0.05)
     else:
         assert rows[0]["value"] == pytest.approx(visitors, rel=0.05)
@@ -52,7 +56,12 @@ def test_record_and_batch_transforms_agree_on_one_and_on_two_workers(workplace: 
     for number, (file, workers) in enumerate([(FILE, 1), (FILE, 2), (batch, 1), (batch, 2)]):
         store = f"sqlite:{workplace.folder}/{number}.db"
         workplace.run("run", file, "--source", SOURCE, "--store", store, "--workers", workers, "--until-end")
-        answers.append((workplace.counts(file, "requests", "--store", store), workplace.query(file, "bytes", "--store", store)))
+        answers.append(
+            (
+                workplace.counts(file, "requests", "--store", store),
+                workplace.query(file, "bytes", "--store", store),
+            )
+        )
     assert all(answer == answers[0] for answer in answers)
 
 
@@ -87,7 +96,11 @@ def test_a_file_is_followed_as_it_grows_and_rotates(workplace: Workplace) -> Non
     run = workplace.start("run", FILE, "--source", "file:access.log", "--flush-every", "200ms")
 
     def counted() -> int:
-        return sum(workplace.counts(FILE, "requests").values()) if (workplace.folder / ".comporta").exists() else 0
+        return (
+            sum(workplace.counts(FILE, "requests").values())
+            if (workplace.folder / ".comporta").exists()
+            else 0
+        )
 
     wait_until(lambda: run.poll() is None and _quiet(counted) == 3000, "the first 3,000 lines")
     with log.open("ab") as file:
@@ -143,10 +156,15 @@ def test_two_pipelines_at_once(workplace: Workplace) -> None:
 def test_a_second_run_of_one_pipeline_waits_and_says_for_whom(workplace: Workplace) -> None:
     first = workplace.start("run", FILE, "--source", SOURCE)
     wait_until(lambda: (workplace.folder / ".comporta").exists(), "the first run's store")
-    wait_until(lambda: _quiet(lambda: sum(workplace.counts(FILE, "requests").values())) == 10_000, "the first run's counts")
+    wait_until(
+        lambda: _quiet(lambda: sum(workplace.counts(FILE, "requests").values())) == 10_000,
+        "the first run's counts",
+    )
     second = workplace.start("run", FILE, "--source", SOURCE, "--until-end")
     said = []
-    wait_until(lambda: said.append(second.stderr.readline()) or "another run" in said[-1], "the second run says so")
+    wait_until(
+        lambda: said.append(second.stderr.readline()) or "another run" in said[-1], "the second run says so"
+    )
     assert second.poll() is None
     first.terminate()
     assert first.wait(timeout=60) == 0
@@ -178,12 +196,16 @@ def test_json_stays_json_whatever_the_transform_prints(workplace: Workplace) -> 
 
 def test_deduplication_counts_an_id_once_across_runs(workplace: Workplace) -> None:
     file = EXAMPLES / "json_events.py"
-    events = [json.dumps({"id": f"e{n % 700}", "time": "2026-01-01T00:00:00Z", "type": "view", "ms": n % 700}) for n in range(1500)]
+    events = [
+        json.dumps({"id": f"e{n % 700}", "time": "2026-01-01T00:00:00Z", "type": "view", "ms": n % 700})
+        for n in range(1500)
+    ]
     plain = workplace.write(
         "dedup.py",
         "import json\n"
         "import comporta as c\n"
-        'pipeline = c.Pipeline("dedup", dedup=c.by_id("id", within="24h"), metrics=[c.count("events"), c.sum("ms", of="ms")])\n'
+        'pipeline = c.Pipeline("dedup", dedup=c.by_id("id", within="24h"),\n'
+        '    metrics=[c.count("events"), c.sum("ms", of="ms")])\n'
         "@pipeline.transform\n"
         "def parse(line):\n"
         "    return json.loads(line)\n",

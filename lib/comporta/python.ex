@@ -104,7 +104,7 @@ defmodule Comporta.Python do
     case Launch.start(options.python, args, options.env, options.max_frame) do
       {:ok, launch} ->
         if launch.os_pid, do: Reaper.watch(self(), launch.os_pid)
-        if options.memory_limit, do: Process.send_after(self(), :memory, @memory_interval)
+        _ = if options.memory_limit, do: Process.send_after(self(), :memory, @memory_interval)
         Process.send_after(self(), :start_timeout, options.start_timeout)
         {:noreply, %{state | launch: launch}}
 
@@ -123,7 +123,7 @@ defmodule Comporta.Python do
   @impl true
   def handle_cast({:send, frame}, state) do
     # Where it fails, the end of the socket is on its way here.
-    if is_port(state.socket), do: :gen_tcp.send(state.socket, frame)
+    _ = if is_port(state.socket), do: :gen_tcp.send(state.socket, frame)
     {:noreply, state}
   end
 
@@ -152,8 +152,8 @@ defmodule Comporta.Python do
   def handle_info({:tcp_closed, socket}, %{socket: socket} = state),
     do: settle(ending(%{state | socket: :closed}))
 
-  def handle_info({port, {:data, {_end_of_line, line}}}, %{launch: %{port: port}} = state) do
-    {:noreply, log(state, :info, line)}
+  def handle_info({port, {:data, data}}, %{launch: %{port: port}} = state) do
+    {:noreply, %{state | output: Output.print(state.output, data)}}
   end
 
   # Its children in the group may still be there.
@@ -234,10 +234,8 @@ defmodule Comporta.Python do
     do: die(state, :nonsense, "#{kind} where #{phase} was due")
 
   defp start(%{options: %{start: {header, payload}}} = state) do
-    :gen_tcp.send(
-      state.socket,
-      Frame.encode(Map.merge(header, %{kind: :start, id: 0, version: @version}), payload)
-    )
+    header = Map.merge(header, %{kind: :start, id: 0, version: @version})
+    _ = :gen_tcp.send(state.socket, Frame.encode(header, payload))
 
     %{state | phase: :starting}
   end

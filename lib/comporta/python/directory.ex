@@ -53,11 +53,9 @@ defmodule Comporta.Python.Directory do
   end
 
   defp sweep(parent, mine) do
-    for name <- File.ls!(parent),
-        String.starts_with?(name, mine),
-        not alive?(String.replace_prefix(name, mine, "")) do
-      File.rm_rf(Path.join(parent, name))
-    end
+    File.ls!(parent)
+    |> Enum.filter(&(String.starts_with?(&1, mine) and not alive?(String.replace_prefix(&1, mine, ""))))
+    |> Enum.each(&File.rm_rf(Path.join(parent, &1)))
   end
 
   defp alive?(rest) do

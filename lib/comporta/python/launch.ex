@@ -13,9 +13,6 @@ defmodule Comporta.Python.Launch do
   @queue 0x7FFFFFFF
   @send_timeout 30_000
 
-  # A line that is longer is logged in pieces.
-  @longest_line 8_192
-
   @enforce_keys [:port, :os_pid, :listener, :path, :token]
   defstruct @enforce_keys
 
@@ -79,7 +76,7 @@ defmodule Comporta.Python.Launch do
 
   defp open_port(python, args, env) do
     env = for {name, value} <- env, do: {String.to_charlist(name), String.to_charlist(value)}
-    options = [:binary, :exit_status, :stderr_to_stdout, :hide, line: @longest_line, args: args, env: env]
+    options = [:binary, :exit_status, :stderr_to_stdout, :hide, args: args, env: env]
     {:ok, Port.open({:spawn_executable, python}, options)}
   rescue
     error in ErlangError -> {:error, error.original}

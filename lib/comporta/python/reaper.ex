@@ -13,15 +13,16 @@ defmodule Comporta.Python.Reaper do
 
   # Says first whether the process was still there. A process that has left its group is killed as well.
   @script """
+  exec 2>/dev/null
   while read -r pid; do
-    if kill -0 "$pid" 2>/dev/null; then word=killed; else word=gone; fi
-    kill -9 "-$pid" 2>/dev/null
-    kill -9 "$pid" 2>/dev/null
+    if kill -0 "$pid"; then word=killed; else word=gone; fi
+    kill -9 "-$pid"
+    kill -9 "$pid"
     echo "$pid $word"
   done
   """
 
-  @answer_within 5_000
+  @answer_within 2_000
 
   @doc "Starts the reaper, of which there is one."
   @spec start_link(term) :: GenServer.on_start()
@@ -82,14 +83,13 @@ defmodule Comporta.Python.Reaper do
 
   defp execute(%{shell: shell} = state, os_pid) do
     send(shell, {self(), {:command, "#{os_pid}\n"}})
-    answer(state, Integer.to_string(os_pid))
+    answer(state, os_pid)
   end
 
   defp answer(%{shell: shell} = state, os_pid) do
     receive do
       {^shell, {:data, {:eol, line}}} ->
-        [^os_pid, word] = String.split(line)
-        {if(word == "killed", do: :killed, else: :gone), state}
+        {if(line == "#{os_pid} killed", do: :killed, else: :gone), state}
 
       {^shell, {:exit_status, _status}} ->
         execute(replace_shell(state), os_pid)

@@ -48,6 +48,19 @@ defmodule Comporta.Python.ReaperTest do
     assert {:error, _} = logged("another one is started")
   end
 
+  @tag :logs
+  test "kills also when its shell does not answer" do
+    %{shell: shell} = :sys.get_state(Reaper)
+    {:os_pid, shell_pid} = Port.info(shell, :os_pid)
+    System.cmd("kill", ["-STOP", to_string(shell_pid)])
+    {port, os_pid} = sleep()
+    assert Reaper.kill(os_pid) == :killed
+    assert_receive {^port, {:exit_status, 137}}, 2_000
+    assert {:error, _} = logged("another one is started")
+    System.cmd("kill", ["-CONT", to_string(shell_pid)])
+    assert within?(2_000, fn -> not alive?(shell_pid) end)
+  end
+
   test "kills all that is watched when it is stopped itself" do
     {:ok, state} = Reaper.init(nil)
     {port, os_pid} = sleep()

@@ -2,11 +2,11 @@
 
     python bench/throughput.py [--lines 1000000] [--rounds 3] [--json PATH]
 
-Each round runs, one after the other: a bare Python loop that reads the file, calls the transform and keeps counters
-by hand; then `comporta run --until-end` into a new SQLite store with one and with two workers, for the record
-transform and for the batch transform. Every run's totals must equal those of the bare loop, or the benchmark fails. What is
-printed are medians and ratios to the bare loop: of the whole command, and without the time that the same command takes
-for an empty file (starting the release and the interpreters).
+Each round runs, one after the other: a bare Python loop that reads the file, calls the transform and keeps
+counters by hand; then `comporta run --until-end` into a new SQLite store with one and with two workers, for
+the record transform and for the batch transform. Every run's totals must equal those of the bare loop, or the
+benchmark fails. What is printed are medians and ratios to the bare loop: of the whole command, and without
+the time that the same command takes for an empty file (starting the release and the interpreters).
 """
 
 from __future__ import annotations

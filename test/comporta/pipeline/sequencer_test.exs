@@ -5,8 +5,7 @@ defmodule Comporta.Pipeline.SequencerTest do
   alias Comporta.Pipeline.{Result, Sequencer}
 
   setup do
-    start_supervised!({Registry, keys: :unique, name: Comporta.Registry})
-    run = %{name: "test"}
+    run = %{name: "sequencer test #{System.unique_integer()}"}
     sequencer = start_supervised!(%{id: :sequencer, start: {Sequencer, :start_link, [run]}})
     Sequencer.subscribe(sequencer, self())
     assert_receive {:"$gen_producer", {^sequencer, up}, {:subscribe, nil, _}}

@@ -63,7 +63,7 @@ def read(made: Any, offsets: Sequence[int], fields: Iterable[str]) -> Rows:
             " which says which record a row is from, or return as many rows as came in"
         )
     columns = {name: column(name) if name in names else [None] * count for name in fields}
-    return Rows(records=records, columns=columns, names=names, nan_is_null=True)
+    return Rows(records=records, columns=columns, names=names)
 
 
 def _columns(made: Any) -> tuple[list[str], Callable[[str], list[Any]]]:
@@ -96,7 +96,7 @@ def _columns(made: Any) -> tuple[list[str], Callable[[str], list[Any]]]:
 
 
 def _arrow(series: Any) -> Any:
-    """A pandas or polars Series as an Arrow array; as a list where its values are any Python objects."""
+    """A pandas or polars Series as an Arrow array, or as a list where its values are Python's own objects."""
     if type(series).__module__.startswith("polars"):
         return series.to_list() if str(series.dtype) == "Object" else series.to_arrow()
     if str(series.dtype) == "object":
@@ -109,7 +109,7 @@ def _arrow(series: Any) -> Any:
 
 def _values(name: str, array: Any) -> list[Any]:
     if isinstance(array, list):
-        return array
+        return [None if isinstance(value, float) and value != value else value for value in array]
     if pa.types.is_timestamp(array.type):
         if name == "time":
             return _milliseconds(array)

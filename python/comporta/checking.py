@@ -22,10 +22,10 @@ TIME = "time"
 
 @dataclass(frozen=True)
 class Checked:
-    """Rows as columns: milliseconds since 1970, canonical text and numbers by field, and groups by the fields
-    of a key.
+    """Rows as columns. What stands in a row whose record has failed means nothing.
 
-    The identity of a group is its key. What stands in a row whose record has failed means nothing.
+    `times` are milliseconds since 1970; `texts` are canonical, `numbers` finite, by field. `keys` are groups
+    by the fields of a key; the identity of a group is its key.
     """
 
     times: Sequence[int | None]
@@ -59,10 +59,7 @@ class Checker:
         for of, longest in self._limits:
             if of is not None and longest is not None:
                 _limit(texts[of], longest, _bad(rows, of))
-        numbers = {
-            field: number_column(columns[field], rows.nan_is_null, _bad(rows, field))
-            for field in self._numbers
-        }
+        numbers = {field: number_column(columns[field], _bad(rows, field)) for field in self._numbers}
         keys = {by: _keys([texts[field] for field in by], rows) for by in self._keys}
         return Checked(times, texts, numbers, keys)
 

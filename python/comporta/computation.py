@@ -46,14 +46,13 @@ class Computation:
         self._warnings: list[str] = []
 
     def decode(self, batch: Batch, payload: bytes | memoryview) -> Decoded:
-        """The records of a batch. Runs no user code. Raises `ValueError` on what is not of the batch's
-        format.
-        """
+        """The records of a batch. Runs no user code. Raises `ValueError` on what is not of its format."""
         return decode(batch, payload)
 
     def run(self, decoded: Decoded, claim: Claims) -> Outcome:
-        """Run the transform over a batch. Calls `claim` at most once. Raises `Hopeless` if nothing ever
-        succeeds.
+        """Run the transform over a batch, calling `claim` at most once.
+
+        Raises `Hopeless` if, under probation, nothing succeeds.
         """
         rows = self._rows(decoded)
         checked = self._checker.check(decoded, rows)

@@ -109,9 +109,9 @@ class TimeReader:
         try:
             return since_epoch(parse_iso(text))
         except (ValueError, OverflowError):
-            wanted = "ISO 8601" if self._format is None else f"{self._format!r} nor ISO 8601"
+            wanted = "not ISO 8601" if self._format is None else f"neither {self._format!r} nor ISO 8601"
             hint = "; say how it is written with time_format=" if self._format is None else ""
-            raise ValueError(f"time {shown(text)} is not {wanted}{hint}") from None
+            raise ValueError(f"time {shown(text)} is {wanted}{hint}") from None
 
 
 def parse_iso(text: str) -> datetime:
@@ -144,12 +144,16 @@ def to_datetime(milliseconds: int) -> datetime:
 
 
 def to_text(moment: datetime) -> str:
-    """A `datetime` as ISO 8601 text in UTC, such as "2015-05-17T10:05:03Z"; one without a time zone is
-    UTC.
+    """A `datetime` as ISO 8601 text in UTC, such as "2015-05-17T10:05:03Z"; without a time zone it is UTC.
+
+    Raises `ValueError` if in UTC it would be before the year 1 or after the year 9999.
     """
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return moment.astimezone(timezone.utc).replace(tzinfo=None).isoformat() + "Z"
+    if moment.tzinfo is not None:
+        try:
+            moment = moment.astimezone(timezone.utc).replace(tzinfo=None)
+        except OverflowError:
+            raise ValueError(f"{shown(moment)} is beyond the years that dates have in UTC") from None
+    return moment.isoformat() + "Z"
 
 
 def _number(value: float) -> int:

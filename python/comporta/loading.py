@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import linecache
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -43,18 +44,22 @@ def load(path: str, code: bytes | None = None, name: str | None = None) -> Pipel
 
 
 def local_modules_hash(path: str) -> str:
-    """A hash of the modules that are loaded from the folder of a file, and those below it; of neither the
-    file itself, nor what is installed there, nor Comporta."""
-    folder = Path(path).resolve().parent
+    """A hash of the modules that are loaded from the folder of a file or from below it.
+
+    The file itself is not part of it, nor is what is installed there, nor Comporta.
+    """
     digest = hashlib.sha256()
     for file in sorted({Path(found).resolve() for found in _module_files()}):
-        inside = file.is_relative_to(folder) and not file.is_relative_to(OWN_FOLDER)
-        if inside and file != Path(path).resolve() and not INSTALLED.intersection(file.parts):
+        if file != Path(path).resolve() and _is_local(file, path):
             content = file.read_bytes() if file.is_file() else b""
-            digest.update(
-                f"{file.relative_to(folder)}\n{len(content)}\n".encode("utf-8", "surrogateescape") + content
-            )
+            digest.update(os.fsencode(file) + b"\0" + hashlib.sha256(content).digest())
     return digest.hexdigest()
+
+
+def _is_local(file: Path, path: str) -> bool:
+    """Whether a file is the user's own, from the folder of the file at `path` or below."""
+    inside = file.is_relative_to(Path(path).resolve().parent)
+    return inside and not file.is_relative_to(OWN_FOLDER) and not INSTALLED.intersection(file.parts)
 
 
 def _module_files() -> list[str]:
@@ -92,17 +97,8 @@ def _explained(path: str, error: BaseException) -> DefinitionError:
         python = ".".join(map(str, sys.version_info[:2]))
         what = f"{type(error).__name__}: {error.msg}{shown}; correct it so that Python {python} can read it"
         return DefinitionError(what, file=error.filename, line=error.lineno)
-    folder = str(Path(path).resolve().parent)
     frames = traceback.extract_tb(error.__traceback__)
-    own = [
-        frame
-        for frame in frames
-        if frame.filename == path
-        or (
-            Path(frame.filename).is_relative_to(folder)
-            and not INSTALLED.intersection(Path(frame.filename).parts)
-        )
-    ]
+    own = [frame for frame in frames if frame.filename == path or _is_local(Path(frame.filename), path)]
     file, line = (own[-1].filename, own[-1].lineno) if own else (path, None)
     text = " ".join(str(error).split())
     what = f"{type(error).__name__}: {text}" if text else type(error).__name__

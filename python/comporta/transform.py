@@ -81,7 +81,7 @@ class BatchTransform(Transform):
         from comporta import arrow  # brings pyarrow, which costs a process that does without it half a second
 
         batch, offsets = arrow.record_batch(decoded), decoded.offsets
-        rows = Rows(records=[], columns={name: [] for name in fields}, names=[], nan_is_null=True)
+        rows = Rows(records=[], columns={name: [] for name in fields}, names=[])
         ranges = [(0, decoded.count)] if decoded.count else []
         while ranges:
             first, last = ranges.pop()

@@ -55,14 +55,14 @@ def text_column(values: Sequence[Any], bad: Bad) -> list[str]:
     return list(map(texts.__getitem__, keys))
 
 
-def number_column(values: Sequence[Any], nan_is_null: bool, bad: Bad) -> Sequence[int | float | None]:
+def number_column(values: Sequence[Any], bad: Bad) -> Sequence[int | float | None]:
     """Each value as a finite int or float, None where there is none."""
     kinds = set(map(type, values))
     if kinds <= {int, float, type(None)} and _all_finite(
         values if type(None) not in kinds else filter(_is_there, values)
     ):
         return values
-    return [_number_or_bad(index, value, nan_is_null, bad) for index, value in enumerate(values)]
+    return [_number_or_bad(index, value, bad) for index, value in enumerate(values)]
 
 
 def canonical(value: Any) -> str:
@@ -157,14 +157,12 @@ def _text_or_bad(index: int, value: Any, bad: Bad) -> str:
         return NULL
 
 
-def _number_or_bad(index: int, value: Any, nan_is_null: bool, bad: Bad) -> int | float | None:
+def _number_or_bad(index: int, value: Any, bad: Bad) -> int | float | None:
     value = unwrapped(value)
     if value is None:
         return None
     try:
         number = plain_number(value)
-        if number != number and nan_is_null:
-            return None
         if not -GREATEST < number < GREATEST:
             raise ValueError(f"{shown(number)} is not a finite number; return None where there is no value")
     except ValueError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from comporta.errors import DefinitionError
 from comporta.metrics.contract import Metric, MetricDefinition
 from comporta.metrics.count import Count
 from comporta.metrics.distinct import Distinct
@@ -20,6 +21,12 @@ KINDS: dict[str, type[Metric[Any]]] = {
 
 def from_definition(definition: MetricDefinition) -> Metric[Any]:
     """The metric that `Metric.definition` described. Raises `DefinitionError` for what no metric can be."""
+    kind = KINDS.get(definition["kind"])
+    if kind is None:
+        raise DefinitionError(
+            f"the metric {definition['name']!r} is of the kind {definition['kind']!r}, which this Comporta does"
+            f" not have; it has {', '.join(KINDS)}"
+        )
     every = definition["every"]
     arguments: dict[str, Any] = {
         "of": definition["of"],
@@ -28,4 +35,4 @@ def from_definition(definition: MetricDefinition) -> Metric[Any]:
         "k": definition["k"],
     }
     given = {option: value for option, value in arguments.items() if value is not None}
-    return KINDS[definition["kind"]](definition["name"], **given)
+    return kind(definition["name"], **given)

@@ -168,6 +168,14 @@ class TestQuery:
         assert process.returncode == 0
         assert "Traceback" not in process.stderr
 
+    def test_a_full_disk_is_said_in_a_line(self) -> None:
+        process = outside(os.open("/dev/full", os.O_WRONLY), "query", "web.py", "requests")
+        assert process.returncode == 1
+        assert process.stderr.splitlines()[-1].endswith(
+            "cannot be written to stdout: No space left on device"
+        )
+        assert "Traceback" not in process.stderr
+
     def test_a_table_on_a_terminal_is_boxed(self) -> None:
         ours, theirs = pty.openpty()
         process = outside(theirs, "query", "web.py", "hits")

@@ -14,17 +14,25 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from comporta.errors import ComportaError
+
 Value = str | int | float | bool | None
 
 
 @contextmanager
 def _while_read() -> Iterator[None]:
-    """Stop writing, and call that no error, once nobody reads it any more: `head` has seen enough."""
+    """Stop writing, and call that no error, once nobody reads it any more: `head` has seen enough.
+
+    Raises `ComportaError` where stdout cannot be written for any other reason.
+    """
     try:
         yield
         sys.stdout.flush()
     except BrokenPipeError:
         silence(sys.stdout)
+    except OSError as error:
+        silence(sys.stdout)
+        raise ComportaError(f"the answer cannot be written to stdout: {error.strerror}") from error
 
 
 @_while_read()

@@ -80,6 +80,7 @@ def _environment(settings: Mapping[str, str], descriptor: int) -> dict[str, str]
     environment["ELIXIR_ERL_OPTIONS"] = f"{options} -noinput +fnu".strip()
     environment["RELEASE_DISTRIBUTION"] = "none"
     environment["RELEASE_COOKIE"] = "none"  # not used without distribution, and to be seen by everybody
+    environment.setdefault("ERL_CRASH_DUMP_SECONDS", "0")  # no dump into whatever folder this is
     return environment
 
 

@@ -101,7 +101,7 @@ class Supervision:
         data = os.read(self._release.output, 1 << 16)
         *lines, self._unfinished = (self._unfinished + data).split(b"\n")
         for line in lines:
-            self._display.log(_text(line))
+            self._display.log(_text(line.rstrip(b"\r")))
         return bool(data)
 
     def _report(self) -> bool:

@@ -71,9 +71,8 @@ defmodule Comporta.Keeper do
 
   # The pipelines have been drained by now, so that this is where the run ended.
   def terminate(_reason, %{run: %{name: name}, verdict: verdict}) do
-    ledger = Status.get(name, :ledger, Ledger.new())
-    in_flight = if verdict == {1, nil}, do: Status.get(name, :in_flight, 0), else: 0
-    Progress.ledger(ledger, in_flight, verdict == {0, nil} and not Status.get(name, :worked?, false))
+    ledger = Status.get(name, :durable, Ledger.new())
+    Progress.ledger(ledger, verdict == {0, nil} and not Status.get(name, :worked?, false))
     Progress.verdict(conclusion(verdict, ledger))
   end
 

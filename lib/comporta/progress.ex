@@ -32,10 +32,9 @@ defmodule Comporta.Progress do
   @spec waiting(String.t()) :: :ok
   def waiting(text), do: GenServer.cast(__MODULE__, {:waiting, text})
 
-  @doc "What became of all records."
-  @spec ledger(Ledger.t(), non_neg_integer, boolean) :: :ok
-  def ledger(ledger, in_flight, nothing_to_do),
-    do: GenServer.call(__MODULE__, {:ledger, ledger, in_flight, nothing_to_do})
+  @doc "What became of all records whose outcome is durable."
+  @spec ledger(Ledger.t(), boolean) :: :ok
+  def ledger(ledger, nothing_to_do), do: GenServer.call(__MODULE__, {:ledger, ledger, nothing_to_do})
 
   @doc "How the run ended: exit status and, where it failed, why."
   @spec verdict({0 | 1, String.t() | nil}) :: :ok
@@ -66,10 +65,9 @@ defmodule Comporta.Progress do
   end
 
   @impl true
-  def handle_call({:ledger, ledger, in_flight, nothing_to_do}, _from, state) do
-    balanced = in_flight == 0 and Ledger.balanced?(ledger)
-    counts = Map.merge(ledger, %{in_flight: in_flight, balanced: balanced, nothing_to_do: nothing_to_do})
-    {:reply, report(state, Map.put(counts, :kind, :ledger)), state}
+  def handle_call({:ledger, ledger, nothing_to_do}, _from, state) do
+    more = %{kind: :ledger, in_flight: 0, balanced: Ledger.balanced?(ledger), nothing_to_do: nothing_to_do}
+    {:reply, report(state, Map.merge(ledger, more)), state}
   end
 
   def handle_call({:verdict, {status, text}}, _from, state) do

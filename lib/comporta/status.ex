@@ -5,6 +5,7 @@ defmodule Comporta.Status do
   | key | value |
   | --- | --- |
   | `:ledger` | the `t:Comporta.Ledger.t/0` of the whole, folded so far |
+  | `:durable` | the same, as far as it is durable |
   | `:in_flight` | records read and not yet folded |
   | `:lag` | `{amount, unit}`: how far behind the end of what there is to read |
   | `:worked?` | whether any batch came in this run |

@@ -1,4 +1,5 @@
-"""The program that reads the source: started once per pipeline, it sends what it was asked for and no more."""
+"""The program that reads the source: started once per pipeline, it sends what it was asked for and no
+more."""
 
 from __future__ import annotations
 
@@ -97,7 +98,9 @@ class Reader:
         main = self._sources[0]
         ends = [[partition, offset] for partition, offset in main.ends()]
         for begin in range(0, len(ends), ENDS_PER_FRAME):
-            self._connection.send({"kind": "lag", "unit": main.unit, "ends": ends[begin : begin + ENDS_PER_FRAME]})
+            self._connection.send(
+                {"kind": "lag", "unit": main.unit, "ends": ends[begin : begin + ENDS_PER_FRAME]}
+            )
 
 
 def run(connection: Connection, start: dict[str, Any], payload: memoryview) -> NoReturn:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from comporta import payloads, program
 from comporta.computation import Computation
@@ -62,7 +62,7 @@ def batch(header: dict[str, Any]) -> Batch:
     """A batch as its header gives it."""
     replay = header["replay"]
     return Batch(
-        format=str(header["format"]),
+        format=cast(Any, str(header["format"])),
         partition=header["partition"].decode(),
         shown=header["shown"].decode(),
         base=header["base"],

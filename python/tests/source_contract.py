@@ -1,4 +1,4 @@
-"""What every source must do, whatever it reads: implementations subclass `SourceContract` and say how to make one."""
+"""What every source must do, whatever it reads: implementations subclass `SourceContract`."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class SourceContract(abc.ABC):
         batches = drain(source)
         middle = batches[len(batches) // 2]
         source.seek(middle.partition, 8, middle.first)
-        again = [batch for batch in iter(source.read, None)]
+        again = list(iter(source.read, None))
         assert {batch.assignment for batch in again} == {8}
         rest = [b for b in batches[len(batches) // 2 :] if b.partition == middle.partition]
         assert [v for b in again for v in self.values(b)] == [v for b in rest for v in self.values(b)]

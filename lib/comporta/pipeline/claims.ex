@@ -77,6 +77,7 @@ defmodule Comporta.Pipeline.Claims do
     {:noreply, %{state | python: nil, ready?: false, backoff: backoff}}
   end
 
+  def handle_info({:EXIT, python, reason}, %{python: python} = state), do: {:stop, reason, state}
   def handle_info({:EXIT, _pid, _reason}, state), do: {:noreply, state}
 
   defp ask(state, id) do

@@ -87,6 +87,7 @@ defmodule Comporta.Pipeline.Source do
     )
   end
 
+  def handle_info({:EXIT, python, reason}, %{python: python} = state), do: {:stop, reason, state}
   def handle_info({:EXIT, _pid, _reason}, state), do: {:noreply, state}
 
   def handle_info(message, state) do

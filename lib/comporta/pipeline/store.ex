@@ -35,6 +35,7 @@ defmodule Comporta.Pipeline.Store do
     flush: nil,
     waiting: [],
     ledgers: %{},
+    durable: %{},
     subscribers: [],
     backoff: Backoff.new()
   ]
@@ -149,6 +150,7 @@ defmodule Comporta.Pipeline.Store do
     {:noreply, %{state | folding: %{}, flush: nil, unflushed?: false}}
   end
 
+  def handle_info({:EXIT, python, reason}, %{python: python} = state), do: {:stop, reason, state}
   def handle_info({:EXIT, _pid, _reason}, state), do: {:noreply, state}
 
   def handle_info(message, state) do
@@ -212,7 +214,7 @@ defmodule Comporta.Pipeline.Store do
 
   defp frame(%{kind: :opened, partition: partition} = header, _payload, state) do
     tell(state, {:opened, Map.take(header, [:partition, :shown, :assignment, :upto])})
-    ledger(state, partition, Ledger.from_header(header))
+    durable(state, partition, Ledger.from_header(header))
   end
 
   defp frame(%{kind: :opened_all, assignment: assignment}, _payload, state) do
@@ -222,7 +224,7 @@ defmodule Comporta.Pipeline.Store do
 
   defp frame(%{kind: :checkpoint, partition: partition, upto: upto} = header, _payload, state) do
     tell(state, {:checkpoint, partition, upto})
-    ledger(state, partition, Ledger.from_header(header))
+    durable(state, partition, Ledger.from_header(header))
   end
 
   defp frame(%{kind: :lost, partition: partition}, _payload, state) do
@@ -244,8 +246,7 @@ defmodule Comporta.Pipeline.Store do
         Consumer.ask(state.consumer, state.tag, 1)
         tell(state, {:folded, result})
 
-        state =
-          ledger(state, result.partition, {:ok, Ledger.add(state.ledgers[result.partition], result.ledger)})
+        state = live(state, result.partition, Ledger.add(state.ledgers[result.partition], result.ledger))
 
         %{state | folding: folding, backoff: Backoff.reset(state.backoff)}
     end
@@ -265,12 +266,18 @@ defmodule Comporta.Pipeline.Store do
     %{state | waiting: []}
   end
 
-  defp ledger(_state, _partition, :error), do: :nonsense
+  defp durable(_state, _partition, :error), do: :nonsense
 
-  defp ledger(state, partition, {:ok, ledger}) do
-    ledgers = Map.put(state.ledgers, partition, ledger)
-    Status.put(state.run.name, :ledger, Ledger.whole(ledgers))
-    %{state | ledgers: ledgers}
+  defp durable(state, partition, {:ok, ledger}) do
+    state = put_in(state.durable[partition], ledger)
+    Status.put(state.run.name, :durable, Ledger.whole(state.durable))
+    live(state, partition, ledger)
+  end
+
+  defp live(state, partition, ledger) do
+    state = put_in(state.ledgers[partition], ledger)
+    Status.put(state.run.name, :ledger, Ledger.whole(state.ledgers))
+    state
   end
 
   defp tell(state, event), do: Enum.each(state.subscribers, &send(&1, {:store, event}))

@@ -14,12 +14,14 @@ __all__ = ["Source", "SourceBatch", "open_source"]
 def open_source(url: str, known: Known, start: str, until_end: bool, size: int, longest: int) -> Source:
     """The source that a URL names: `file:GLOB`, or `-` for standard input.
 
-    `size` is how many bytes a batch is aimed at, `longest` how many a record may have. Raises `UsageError` for another URL,
-    `SourceError` where there is nothing to read.
+    `size` is how many bytes a batch is aimed at, `longest` how many a record may have. Raises `UsageError`
+    for another URL, `SourceError` where there is nothing to read.
     """
     if url == "-":
         return Stdin(size, longest)
     scheme, colon, rest = url.partition(":")
     if scheme == "file" and colon and rest:
         return Files(rest, known, start, until_end, size, longest)
-    raise UsageError(f"--source {url}: this version reads file:GLOB, such as file:logs/*.log, and - for standard input")
+    raise UsageError(
+        f"--source {url}: this version reads file:GLOB, such as file:logs/*.log, and - for standard input"
+    )

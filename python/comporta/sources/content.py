@@ -19,7 +19,8 @@ class TruncatedError(SourceError):
 
 
 class Content(abc.ABC):
-    """A stream of bytes with a position. Raises `SourceError` where the file cannot be read as what it seems to be."""
+    """A stream of bytes with a position. Raises `SourceError` where the file cannot be read as what it seems
+    to be."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -86,8 +87,8 @@ class Gzip(Content):
                 data = self._member.decompress(self._input, size)
             except zlib.error as error:
                 raise SourceError(
-                    f"{self.path}: compressed data is damaged at decompressed position {self.position} ({error});"
-                    " what came before was read"
+                    f"{self.path}: compressed data is damaged at decompressed position {self.position}"
+                    f" ({error}); what came before was read"
                 ) from None
             self._begun = True
             self._input = self._member.unconsumed_tail

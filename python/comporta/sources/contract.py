@@ -11,10 +11,12 @@ from comporta.payloads import AssignedPartition
 
 @dataclass(frozen=True)
 class SourceBatch:
-    """Consecutive records of one partition, as bytes, covering the offsets from `first` up to but not including `next`.
+    """Consecutive records of one partition, as bytes, covering the offsets from `first` up to but not
+    including `next`.
 
-    `count` is how many records there are, at most; `mark` a fingerprint of what lies before `next`, kept with the
-    checkpoint and given back at the next start; `replay` the identity of the dead letter that a replayed record was.
+    `count` is how many records there are, at most; `mark` a fingerprint of what lies before `next`, kept
+    with the checkpoint and given back at the next start; `replay` the identity of the dead letter that a
+    replayed record was.
     """
 
     partition: str
@@ -32,8 +34,9 @@ class SourceBatch:
 class Source(abc.ABC):
     """A source of partitions; `python/tests/source_contract.py` tests it.
 
-    Nothing of a partition is read before `seek` says where, and after another `seek` reading goes on from there, under
-    the new assignment. Batches of a partition are consecutive: each begins where the one before it ended.
+    Nothing of a partition is read before `seek` says where, and after another `seek` reading goes on from
+    there, under the new assignment. Batches of a partition are consecutive: each begins where the one before
+    it ended.
     """
 
     unit: Literal["bytes", "records"]
@@ -41,7 +44,8 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def discover(self) -> list[AssignedPartition]:
-        """The partitions that came since the last call; the first call gives all that are there at the start."""
+        """The partitions that came since the last call; the first call gives all that are there at the
+        start."""
 
     @abc.abstractmethod
     def seek(self, partition: str, assignment: int, offset: int) -> None:
@@ -53,7 +57,8 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def reached(self) -> list[tuple[str, int]]:
-        """Until the end: partitions, and where they ended when the run started, that became known since the last call."""
+        """Until the end: partitions, and where they ended when the run started, that became known since the
+        last call."""
 
     @abc.abstractmethod
     def ends(self) -> list[tuple[str, int]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import logging
 import os
 import secrets
+import socket
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -20,11 +22,13 @@ from comporta.sources.lines import LineCutter
 
 logger = logging.getLogger(__name__)
 
-DOUBT = 60.0  # seconds that a newcomer which looks like a partition that is being read waits: rotation may be at work
+# Seconds that a newcomer waits which begins like a file that is being read: rotation may be at work.
+DOUBT = 60.0
 
 
 class FilePartition:
-    """One file, as it is read. `end` is where it ended when the run started, if that is where reading is to stop."""
+    """One file, as it is read. `end` is where it ended when the run started, if that is where reading is to
+    stop."""
 
     def __init__(self, partition: str, identity: Identity, path: Path, end: int | None) -> None:
         self.partition = partition
@@ -54,8 +58,10 @@ class FilePartition:
         if self._cutter is None:
             return None
         chunk = self._cutter.cut(final=until_end)
-        return chunk and SourceBatch(
-            partition=self.partition, shown=self.shown, assignment=self._assignment, **chunk._asdict()
+        if chunk is None:
+            return None
+        return SourceBatch(
+            partition=self.partition, shown=self.shown, assignment=self._assignment, **vars(chunk)
         )
 
     @property
@@ -89,21 +95,30 @@ class Files(Source):
 
     unit = "bytes"
 
-    def __init__(self, pattern: str, known: Known, start: str, until_end: bool, size: int, longest: int) -> None:
+    def __init__(
+        self, pattern: str, known: Known, start: str, until_end: bool, size: int, longest: int
+    ) -> None:
         self._pattern = pattern
         self._start = start
         self._until_end = until_end
         self._size = size
         self._longest = longest
         self._started = known["started"]
-        self._known = {known["partition"]: known for known in known["partitions"] if known["partition"].startswith("file-")}
+        self._known = {
+            known["partition"]: known
+            for known in known["partitions"]
+            if known["partition"].startswith("file-")
+        }
         self._partitions: dict[str, FilePartition] = {}
         self._reached: list[tuple[str, int]] = []
         self._doubtful: dict[tuple[int, int], float] = {}
         self._turn = 0
         self._first = True
         if start not in ("earliest", "latest"):
-            raise SourceError(f"--start {start}: lines of a file have no time before the transform runs; it is earliest or latest")
+            raise SourceError(
+                f"--start {start}: lines of a file have no time before the transform runs;"
+                " it is earliest or latest"
+            )
 
     def discover(self) -> list[AssignedPartition]:
         first, self._first = self._first, False
@@ -126,17 +141,21 @@ class Files(Source):
             if inode in taken or self._wait(path, identity, first):
                 continue
             taken.add(inode)
-            beginning = self._beginning(path) if first and not self._started and self._start == "latest" else 0
+            beginning = (
+                self._beginning(path) if first and not self._started and self._start == "latest" else 0
+            )
             assigned.append(self._take("file-" + secrets.token_hex(6), identity, path, beginning))
         return assigned
 
     def _paths(self, first: bool) -> list[Path]:
-        paths = [Path(found).absolute() for found in sorted(glob.glob(self._pattern, recursive=True))]
+        paths = [Path(found).absolute() for found in sorted(glob.glob(self._pattern, recursive=True))]  # noqa: PTH207 (absolute ones, too)
         directories = [path for path in paths if path.is_dir()]
         paths = [path for path in paths if path.is_file()]
         if first and not paths:
             if directories:
-                raise SourceError(f"{directories[0]} is a directory: give a pattern, such as file:{self._pattern}/*.log")
+                raise SourceError(
+                    f"{directories[0]} is a directory: give a pattern, such as file:{self._pattern}/*.log"
+                )
             wild = glob.has_magic(self._pattern)
             if self._until_end or not wild:
                 known = any(siblings(Path(self._pattern).absolute())) and self._known
@@ -149,21 +168,28 @@ class Files(Source):
     def _recognise(self, paths: Iterable[Path]) -> list[AssignedPartition]:
         """The partitions that the store knows, each with the file that it is in now."""
         assigned = []
-        inodes: dict[tuple[int, int], Path] = {}
+        free: dict[tuple[int, int], Path] = {}
         candidates = list(paths)
         for known in self._known.values():
             candidates += siblings(Path(Identity.unpack(known["meta"]).path))
         for path in candidates:
-            stat = path.stat()
-            inodes.setdefault((stat.st_dev, stat.st_ino), path)
-        free = dict(inodes)
+            with contextlib.suppress(FileNotFoundError):  # rotation may just be at work
+                stat = path.stat()
+                free.setdefault((stat.st_dev, stat.st_ino), path)
         waiting: list[tuple[KnownPartition, Identity]] = []
         for known in self._known.values():
             identity = Identity.unpack(known["meta"])
-            path = free.get((identity.device, identity.inode))
-            if path and identify(path).is_file(identity) and holds(path, identity, known["upto"], known["mark"]):
-                del free[identity.device, identity.inode]
-                assigned.append(self._take(known["partition"], replace(identity, path=str(path)), path, known["upto"]))
+            inode = identity.device, identity.inode
+            same = free.get(inode)
+            if (
+                same
+                and identity.host == socket.gethostname()
+                and holds(same, identity, known["upto"], known["mark"])
+            ):
+                del free[inode]
+                assigned.append(
+                    self._take(known["partition"], replace(identity, path=str(same)), same, known["upto"])
+                )
             else:
                 waiting.append((known, identity))
         for known, identity in waiting:
@@ -195,12 +221,15 @@ class Files(Source):
         since = self._doubtful.get(inode)
         if since is None:
             alike = any(
-                path in siblings(living.path) and holds(path, living.identity, 0, b"") for living in self._partitions.values()
+                path in siblings(living.path) and holds(path, living.identity, 0, b"")
+                for living in self._partitions.values()
             )
             if not alike or (first and not compressed(path)):
                 return False
             self._doubtful[inode] = time.monotonic()
-            logger.info("%s begins like a file that is being read: waiting %d s before it is read", path, DOUBT)
+            logger.info(
+                "%s begins like a file that is being read: waiting %d s before it is read", path, DOUBT
+            )
             return True
         if time.monotonic() - since < DOUBT:
             return True
@@ -208,11 +237,14 @@ class Files(Source):
         return False
 
     def _notice_truncation(self) -> None:
-        """A file that is shorter than what was read of it was truncated in place: what it holds now is another log."""
+        """A file that is shorter than what was read of it was truncated in place: what it holds now is
+        another log."""
         for partition in list(self._partitions.values()):
             size = partition.size()
             if size is not None and size < partition.position:
-                logger.warning("%s was truncated in place: what it holds now is read from its beginning", partition.path)
+                logger.warning(
+                    "%s was truncated in place: what it holds now is read from its beginning", partition.path
+                )
                 partition.close()
                 del self._partitions[partition.partition]
 

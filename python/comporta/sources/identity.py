@@ -1,8 +1,9 @@
-"""Which file is which: the same log again when it was renamed, copied or compressed, and another one when it is not.
+"""Which file is which: the same log again when it was renamed, copied or compressed, and another one when it
+is not.
 
-A file is known by host, device and inode, and by fingerprints of its content: its first KiB, as far as there was one
-when the file was first seen, and the KiB before the checkpoint. A head shorter than a KiB says little, and nothing
-needs it to say more: with every checkpoint the other fingerprint grows instead.
+A file is known by host, device and inode, and by fingerprints of its content: its first KiB, as far as there
+was one when the file was first seen, and the KiB before the checkpoint. A head shorter than a KiB says
+little, and nothing needs it to say more: with every checkpoint the other fingerprint grows instead.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from comporta.sources.lines import FINGERPRINT, fingerprint
 
 @dataclass(frozen=True)
 class Identity:
-    """What is remembered of a file; `head` is the fingerprint of its first `head_length` bytes, decompressed."""
+    """What is remembered of a file; `head` is the fingerprint of its first `head_length` bytes,
+    decompressed."""
 
     host: str
     device: int
@@ -37,10 +39,6 @@ class Identity:
         """What `pack` packed."""
         return cls(**payloads.unpack(meta))
 
-    def is_file(self, other: Identity) -> bool:
-        """Whether both are one file of the file system, whatever it holds by now."""
-        return (self.host, self.device, self.inode) == (other.host, other.device, other.inode)
-
 
 def identify(path: Path) -> Identity:
     """The identity of a file as it is now. Raises `SourceError` where it cannot be read."""
@@ -48,13 +46,16 @@ def identify(path: Path) -> Identity:
     try:
         stat = content.stat()
         head = _head(content, FINGERPRINT)
-        return Identity(socket.gethostname(), stat.st_dev, stat.st_ino, str(path), len(head), fingerprint(head))
+        return Identity(
+            socket.gethostname(), stat.st_dev, stat.st_ino, str(path), len(head), fingerprint(head)
+        )
     finally:
         content.close()
 
 
 def holds(path: Path, identity: Identity, upto: int, mark: bytes) -> bool:
-    """Whether the file's content is that of `identity`, as far as fingerprints tell: its head, and `mark` before `upto`."""
+    """Whether the file's content is that of `identity`, as far as fingerprints tell: its head, and `mark`
+    before `upto`."""
     try:
         content = open_content(path)
     except SourceError:
@@ -90,7 +91,9 @@ def siblings(path: Path) -> list[Path]:
     """The files beside `path` whose names begin with its name, as rotation makes them."""
     try:
         return sorted(
-            other for other in path.parent.iterdir() if other != path and other.name.startswith(path.name) and other.is_file()
+            other
+            for other in path.parent.iterdir()
+            if other != path and other.name.startswith(path.name) and other.is_file()
         )
     except OSError:
         return []

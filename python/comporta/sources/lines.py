@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Literal, NamedTuple
+from typing import Literal
 
 FINGERPRINT = 1024
 """Bytes of content that a fingerprint covers."""
@@ -13,7 +14,8 @@ OVERSIZED_HEAD = 64 * 1024
 """Bytes that are kept of a line too long for a frame."""
 
 
-class Chunk(NamedTuple):
+@dataclass(frozen=True)
+class Chunk:
     """Whole lines, or the beginning of one that is too long, and the range of positions that they cover."""
 
     format: Literal["lines", "oversized"]
@@ -27,8 +29,8 @@ class Chunk(NamedTuple):
 class LineCutter:
     """Cuts what `read(size)` returns, from `position` on, into chunks of whole lines of about `size` bytes.
 
-    `before` is what lies before `position`, its last KiB at least. Of a line longer than `longest` the first 64 KiB are
-    kept and the rest is passed over as it is read.
+    `before` is what lies before `position`, its last KiB at least. Of a line longer than `longest` the first
+    64 KiB are kept and the rest is passed over as it is read.
     """
 
     def __init__(
@@ -44,7 +46,8 @@ class LineCutter:
         self._passed = 0
 
     def cut(self, final: bool) -> Chunk | None:
-        """The next chunk, or None where there is none yet; `final` if what has no line end will not get one."""
+        """The next chunk, or None where there is none yet; `final` if what has no line end will not get
+        one."""
         while True:
             chunk = self._pass_over() if self._head is not None else self._whole_lines()
             if chunk:
@@ -62,14 +65,16 @@ class LineCutter:
     def _whole_lines(self) -> Chunk | None:
         end = self._buffer.rfind(b"\n", 0, self._size) + 1 or self._buffer.find(b"\n", self._size) + 1
         if end > self._longest or (not end and len(self._buffer) > self._longest):
-            self._head = bytes(self._buffer[:OVERSIZED_HEAD])
+            self._head = bytes(self._buffer[: min(end or len(self._buffer), OVERSIZED_HEAD)])
             return self._pass_over()
         return self._take(end) if end else None
 
     def _pass_over(self) -> Chunk | None:
         end = self._buffer.find(b"\n") + 1
         passed = end or len(self._buffer)
-        self._remember(self._buffer[-FINGERPRINT:] if not end else self._buffer[max(0, end - FINGERPRINT) : end])
+        self._remember(
+            self._buffer[-FINGERPRINT:] if not end else self._buffer[max(0, end - FINGERPRINT) : end]
+        )
         del self._buffer[:passed]
         self._passed += passed
         return self._oversized() if end else None

@@ -1,4 +1,5 @@
-"""The replay log as a source: dead letters that somebody asked to have counted after all, one record a batch."""
+"""The replay log as a source: dead letters that somebody asked to have counted after all, one record a
+batch."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import time
 
 from comporta import payloads
 from comporta.letters import LetterStore
-from comporta.payloads import AssignedPartition, Known, SourceRecord
+from comporta.payloads import AssignedPartition, SourceRecord
 from comporta.sources.contract import Source, SourceBatch
 
 PARTITION = "replay"

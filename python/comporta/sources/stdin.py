@@ -25,7 +25,8 @@ class Stdin(Source):
             self._descriptor = os.open(path or "", os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise SourceError(
-                f"standard input cannot be read ({error.strerror}): `--source -` is for `comporta run` with a pipe or a file"
+                f"standard input cannot be read ({error.strerror}):"
+                " `--source -` is for `comporta run` with a pipe or a file"
             ) from None
         self._partition = "stdin-" + secrets.token_hex(6)
         self._new = True
@@ -49,7 +50,9 @@ class Stdin(Source):
 
     def seek(self, partition: str, assignment: int, offset: int) -> None:
         if offset != self._position:
-            raise SourceError(f"standard input cannot be read again from position {offset}: what came after it is lost")
+            raise SourceError(
+                f"standard input cannot be read again from position {offset}: what came after it is lost"
+            )
         self._assignment = assignment
         self._seeking = True
 
@@ -60,7 +63,7 @@ class Stdin(Source):
         if chunk is None:
             return None
         self._position = chunk.next
-        return SourceBatch(partition=self._partition, shown="-", assignment=self._assignment, **chunk._asdict())
+        return SourceBatch(partition=self._partition, shown="-", assignment=self._assignment, **vars(chunk))
 
     def reached(self) -> list[tuple[str, int]]:
         if not self._ended or self._told or self._cutter.pending:

@@ -94,7 +94,6 @@ defmodule Comporta.Keeper do
   end
 
   defp conclude(%{verdict: nil} = state, status, words) do
-    if words, do: Logger.error(words)
     if state.run == nil, do: Progress.verdict({status, words})
     # From another process: stopping waits for this one to end.
     spawn(fn -> System.stop(status) end)

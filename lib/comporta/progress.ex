@@ -93,8 +93,8 @@ defmodule Comporta.Progress do
 
   def handle_info(_message, state), do: {:noreply, state}
 
-  # The keeper has logged it.
-  defp report(%{port: nil}, %{kind: :verdict}), do: :ok
+  defp report(%{port: nil}, %{kind: :verdict, text: nil}), do: :ok
+  defp report(%{port: nil}, %{kind: :verdict, text: text}), do: Logger.error(text)
 
   defp report(%{port: nil}, %{kind: kind} = header) do
     words = header |> Map.delete(:kind) |> Enum.map_join(", ", fn {key, value} -> "#{key} #{value}" end)

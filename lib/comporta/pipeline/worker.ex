@@ -15,7 +15,7 @@ defmodule Comporta.Pipeline.Worker do
   require Logger
 
   alias Comporta.{Backoff, Ledger, Python}
-  alias Comporta.Pipeline.{Batch, Claims, Piece, Probation, Result, Run, Sequencer}
+  alias Comporta.Pipeline.{Batch, Claims, Clock, Piece, Probation, Result, Run, Sequencer}
   alias Comporta.Python.Death
   alias Comporta.Stage.{Consumer, Producer}
 
@@ -34,8 +34,7 @@ defmodule Comporta.Pipeline.Worker do
                 running: [],
                 left: %{},
                 next_id: 1,
-                clock: nil,
-                remaining: nil,
+                clock: Clock.stopped(),
                 served: 0,
                 started_at: 0,
                 modules: nil
@@ -82,22 +81,23 @@ defmodule Comporta.Pipeline.Worker do
 
   def handle_info({:claimed, {python, id}, payload}, %{python: python} = state) do
     Python.send_frame(python, %{kind: :answer, id: id}, payload)
-    {:noreply, resume_clock(state)}
+    {:noreply, %{state | clock: Clock.resume(state.clock)}}
   end
 
   def handle_info({:claimed, _ref, _payload}, state), do: {:noreply, state}
 
-  def handle_info({:batch_timeout, ref}, %{clock: {_timer, ref}} = state) do
-    Python.kill(state.python, :timeout, "no answer within #{state.run.config.batch_timeout} ms")
+  def handle_info({:time_over, ref}, state) do
+    if Clock.over?(state.clock, ref) do
+      Python.kill(state.python, :timeout, "no answer within #{state.run.config.batch_timeout} ms")
+    end
+
     {:noreply, state}
   end
-
-  def handle_info({:batch_timeout, _ref}, state), do: {:noreply, state}
 
   def handle_info(:start_python, state), do: {:noreply, start_python(state)}
 
   def handle_info({:EXIT, python, {:shutdown, %Death{} = death}}, %{python: python} = state) do
-    died(%{stop_clock(state) | python: nil, ready?: false}, death)
+    died(%{state | python: nil, ready?: false, clock: Clock.stop(state.clock)}, death)
   end
 
   def handle_info({:EXIT, python, reason}, %{python: python} = state), do: {:stop, reason, state}
@@ -154,8 +154,12 @@ defmodule Comporta.Pipeline.Worker do
     header = Piece.header(piece, id, Probation.on?(state.run.probation))
     Python.send_frame(state.python, header, piece.batch.payload)
     state = %{state | next_id: id + 1, running: state.running ++ [{id, piece}]}
-    if match?([_], state.running), do: start_clock(state, state.run.config.batch_timeout), else: state
+    if match?([_], state.running), do: time(state), else: state
   end
+
+  # The oldest piece's time begins now.
+  defp time(%{running: []} = state), do: %{state | clock: Clock.stop(state.clock)}
+  defp time(state), do: %{state | clock: Clock.start(state.clock, state.run.config.batch_timeout)}
 
   ## Answers
 
@@ -168,7 +172,7 @@ defmodule Comporta.Pipeline.Worker do
 
   defp frame(%{kind: :call, id: id, to: :claims}, payload, %{running: [{id, _piece} | _]} = state) do
     Claims.claim(Run.name(state.run, :claims), {self(), {state.python, id}}, payload)
-    {:ok, pause_clock(state)}
+    {:ok, %{state | clock: Clock.pause(state.clock)}}
   end
 
   defp frame(%{kind: :result, id: id} = header, payload, %{running: [{id, piece} | rest]} = state) do
@@ -184,10 +188,9 @@ defmodule Comporta.Pipeline.Worker do
   defp answered(state, piece, ledger, payload) do
     case judge(state.run.probation, ledger) do
       :ok ->
-        state = %{stop_clock(state) | served: state.served + 1, backoff: Backoff.reset(state.backoff)}
-        state = if state.running == [], do: state, else: start_clock(state, state.run.config.batch_timeout)
-        state = %{state | producer: Producer.emit(state.producer, [result(piece, ledger, payload)])}
-        {:ok, state |> finished(piece.batch) |> advance()}
+        producer = Producer.emit(state.producer, [result(piece, ledger, payload)])
+        state = %{state | served: state.served + 1, backoff: Backoff.reset(state.backoff), producer: producer}
+        {:ok, state |> time() |> finished(piece.batch) |> advance()}
 
       :hopeless ->
         {:failed, hopeless("its records all fail")}
@@ -317,25 +320,4 @@ defmodule Comporta.Pipeline.Worker do
 
     %{state | modules: hash}
   end
-
-  ## The clock
-
-  defp start_clock(state, milliseconds) do
-    ref = make_ref()
-    %{state | clock: {Process.send_after(self(), {:batch_timeout, ref}, milliseconds), ref}, remaining: nil}
-  end
-
-  defp stop_clock(%{clock: nil} = state), do: %{state | remaining: nil}
-
-  defp stop_clock(%{clock: {timer, _ref}} = state) do
-    _ = Process.cancel_timer(timer)
-    %{state | clock: nil, remaining: nil}
-  end
-
-  defp pause_clock(%{clock: {timer, _ref}} = state) do
-    %{state | clock: nil, remaining: Process.cancel_timer(timer) || 0}
-  end
-
-  defp resume_clock(%{remaining: nil} = state), do: state
-  defp resume_clock(%{remaining: remaining} = state), do: start_clock(state, remaining)
 end

@@ -55,11 +55,11 @@ defmodule Comporta.Keeper do
   def handle_info({:run, {:failed, words}}, state), do: {:noreply, conclude(state, 1, words)}
   def handle_info(:start, %{verdict: nil} = state), do: {:noreply, start(state)}
 
-  def handle_info({:DOWN, tree, :process, _pid, reason}, %{tree: tree, verdict: nil} = state) do
+  def handle_info({:DOWN, tree, :process, _pid, _reason}, %{tree: tree, verdict: nil} = state) do
     ran = System.monotonic_time(:millisecond) - state.started_at
     backoff = if ran > @settled_ms, do: Backoff.reset(state.backoff), else: state.backoff
     {delay, backoff} = Backoff.next(backoff)
-    Logger.error("#{state.run.name} failed and starts again in #{delay} ms: #{Exception.format_exit(reason)}")
+    Logger.error("a part of #{state.run.name} failed, as said above; it starts again in #{delay} ms")
     Process.send_after(self(), :start, delay)
     {:noreply, %{state | backoff: backoff}}
   end

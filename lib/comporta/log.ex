@@ -16,13 +16,21 @@ defmodule Comporta.Log do
     :logger.add_handler(__MODULE__, :logger_std_h, %{
       config: %{type: :standard_error},
       formatter: {__MODULE__, %{format: format}},
-      # What supervisors report says again, at length, what the processes themselves have said.
-      filters: [
-        progress: {&:logger_filters.progress/2, :stop},
-        supervisors: {&:logger_filters.domain/2, {:stop, :super, [:otp, :sasl]}}
-      ]
+      filters: [supervisors: {&__MODULE__.filter/2, []}]
     })
   end
+
+  @doc """
+  Lets through, of what supervisors report, only that a child failed: the rest says again, at length, what the processes
+  themselves have said.
+  """
+  @spec filter(:logger.log_event(), term) :: :logger.filter_return()
+  def filter(%{msg: {:report, %{label: {:supervisor, :child_terminated}, report: report}}}, _) do
+    if match?({:shutdown, _}, report[:reason]), do: :stop, else: :ignore
+  end
+
+  def filter(%{meta: %{domain: [:otp, :sasl | _]}}, _), do: :stop
+  def filter(_event, _), do: :ignore
 
   @doc "Formats an event: what Erlang's `:logger` asks of a formatter."
   @spec format(:logger.log_event(), map) :: iodata
@@ -45,6 +53,10 @@ defmodule Comporta.Log do
   end
 
   defp text({:string, chardata}, _meta), do: printable(IO.chardata_to_string(chardata))
+
+  defp text({:report, %{label: {:supervisor, :child_terminated}, report: report}}, _meta) do
+    "#{inspect(report[:offender][:id])} failed: #{Exception.format_exit(report[:reason])}"
+  end
 
   defp text({:report, report}, %{report_cb: callback}) when is_function(callback, 1),
     do: text(callback.(report), %{})

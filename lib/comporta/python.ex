@@ -307,6 +307,12 @@ defmodule Comporta.Python do
 
   defp death(%{death: death}), do: death
 
+  @doc "What a log may hold of the state: not its token, nor user code."
+  @spec format_status(map) :: map
+  def format_status(status) do
+    Map.replace(status, :state, Map.take(status.state, [:phase, :status, :death, :deadline]))
+  end
+
   @impl true
   def terminate(_reason, %{launch: nil}), do: :ok
 

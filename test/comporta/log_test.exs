@@ -25,6 +25,20 @@ defmodule Comporta.LogTest do
     end
   end
 
+  test "of supervisors' reports the failure of a child is told, in a line" do
+    report = fn context, reason ->
+      {:report, %{label: {:supervisor, context}, report: [reason: reason, offender: [id: :store]]}}
+    end
+
+    sasl = %{domain: [:otp, :sasl]}
+    assert :ignore = Log.filter(%{level: :error, msg: report.(:child_terminated, :killed), meta: sasl}, [])
+    assert format(report.(:child_terminated, :killed), :text) =~ ":store failed: killed\n"
+    stopped = report.(:child_terminated, {:shutdown, :failed})
+    assert :stop = Log.filter(%{level: :error, msg: stopped, meta: sasl}, [])
+    assert :stop = Log.filter(%{level: :error, msg: report.(:shutdown, :killed), meta: sasl}, [])
+    assert :ignore = Log.filter(%{level: :error, msg: {:string, "words"}, meta: %{domain: [:elixir]}}, [])
+  end
+
   test "reports and format strings" do
     assert format({:report, %{label: :x}}, :text) =~ "label"
     assert format({~c"~p and ~s", [:a, "b"]}, :text) =~ "a and b"

@@ -1,0 +1,95 @@
+defmodule Comporta.KeeperTest do
+  use ExUnit.Case, async: false
+
+  alias Comporta.{Config, Keeper, Ledger, Status}
+  alias Comporta.Pipeline.Run
+
+  @moduletag :tmp_dir
+  @deadline 30_000
+
+  setup %{tmp_dir: folder} do
+    python = Application.fetch_env!(:comporta, :python)
+    %{folder: folder, python: python}
+  end
+
+  defp config(context, name) do
+    file = Path.join(context.folder, name <> ".py")
+
+    File.write!(file, """
+    import comporta as c
+    pipeline = c.Pipeline("#{name}", metrics=[c.count("lines")])
+
+    @pipeline.transform
+    def parse(line):
+        return {}
+    """)
+
+    log = Path.join(context.folder, name <> ".log")
+    File.write!(log, lines(1..1000))
+
+    {:ok, config} =
+      Config.from_env(%{
+        "COMPORTA_FILE" => file,
+        "COMPORTA_PYTHON" => context.python,
+        "COMPORTA_SOURCE" => "file:" <> log,
+        "COMPORTA_STORE" => "sqlite:" <> Path.join(context.folder, name <> ".db"),
+        "COMPORTA_WORKERS" => "2",
+        "COMPORTA_FLUSH_EVERY" => "50ms"
+      })
+
+    {config, log}
+  end
+
+  defp lines(range), do: Enum.map(range, &"#{&1}\n")
+
+  defp keep(config), do: start_supervised!(%{id: make_ref(), start: {Keeper, :start_link, [config]}})
+
+  defp await_counted(name, count),
+    do: await(fn -> Status.get(name, :durable, Ledger.new()).counted == count end)
+
+  defp await(holds?, deadline \\ System.monotonic_time(:millisecond) + @deadline) do
+    cond do
+      holds?.() -> :ok
+      System.monotonic_time(:millisecond) > deadline -> flunk("not in time")
+      true -> Process.sleep(10) && await(holds?, deadline)
+    end
+  end
+
+  test "a pipeline of which a stage fails is started again, and goes on where it was", context do
+    {config, log} = config(context, "restarted")
+    keep(config)
+    await_counted("restarted", 1000)
+
+    for part <- [:sequencer, :store, :source, {:worker, 1}] do
+      stage = GenServer.whereis(Run.name(%{name: "restarted"}, part))
+      monitor = Process.monitor(stage)
+      Process.exit(stage, :kill)
+      assert_receive {:DOWN, ^monitor, _, _, :killed}, @deadline
+      await(fn -> GenServer.whereis(Run.name(%{name: "restarted"}, part)) not in [nil, stage] end)
+    end
+
+    File.write!(log, lines(1..500), [:append])
+    await_counted("restarted", 1500)
+  end
+
+  test "one pipeline that keeps failing does not touch another", context do
+    {bad, _log} = config(context, "failing")
+    {good, log} = config(context, "working")
+    keep(bad)
+    keep(good)
+    await_counted("failing", 1000)
+    await_counted("working", 1000)
+
+    stages =
+      for part <- [:source, :store, {:worker, 1}], do: GenServer.whereis(Run.name(%{name: "working"}, part))
+
+    for _ <- 1..3 do
+      await(fn -> is_pid(GenServer.whereis(Run.name(%{name: "failing"}, :sequencer))) end)
+      Process.exit(GenServer.whereis(Run.name(%{name: "failing"}, :sequencer)), :kill)
+    end
+
+    File.write!(log, lines(1..500), [:append])
+    await_counted("working", 1500)
+    assert Enum.all?(stages, &Process.alive?/1)
+  end
+end

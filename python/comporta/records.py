@@ -202,7 +202,9 @@ class Lines(Decoded):
             self._lines.pop()
         values = self._lines
         if b"\r\n" in text:
-            values = [line[:-1] if line.endswith(b"\r") else line for line in values]
+            values = [line[:-1] if line.endswith(b"\r") else line for line in self._lines]
+            if values and not text.endswith(b"\n", begin, end):
+                values[-1] = self._lines[-1]
         super().__init__(batch, values)
 
     @property

@@ -24,8 +24,8 @@ def from_definition(definition: MetricDefinition) -> Metric[Any]:
     kind = KINDS.get(definition["kind"])
     if kind is None:
         raise DefinitionError(
-            f"the metric {definition['name']!r} is of the kind {definition['kind']!r}, which this Comporta does"
-            f" not have; it has {', '.join(KINDS)}"
+            f"the metric {definition['name']!r} is of the kind {definition['kind']!r}, which this Comporta"
+            f" does not have; it has {', '.join(KINDS)}"
         )
     every = definition["every"]
     arguments: dict[str, Any] = {

@@ -46,10 +46,9 @@ def record_batch(decoded: Decoded) -> pa.RecordBatch:
 
 
 def read(made: Any, offsets: Sequence[int], fields: Iterable[str]) -> Rows:
-    """The rows of what a batch transform returned for the records of those offsets; `records` are indexes
-    into them.
+    """The rows of what a batch transform returned for the records of these offsets.
 
-    Raises `TransformError` for what it may not return.
+    The rows' `records` are indexes into `offsets`. Raises `TransformError` for what it may not return.
     """
     names, column = _columns(made)
     count = len(made)

@@ -1,6 +1,4 @@
-"""Pipelines: what a FILE.py defines, checked when it is loaded, and the definition as JSON that other
-processes read.
-"""
+"""Pipelines: what a FILE.py defines, checked as it is loaded, and as JSON for other processes."""
 
 from __future__ import annotations
 
@@ -22,9 +20,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class DedupDefinition(TypedDict, total=False):
-    """How event ids are found: in a `field` of a row, or in a `header` of a record. `within` is in
-    seconds.
-    """
+    """Where event ids are: in a `field` of a row, or in a `header` of a record. `within` is in seconds."""
 
     field: str
     header: str
@@ -186,8 +182,8 @@ class Pipeline:
     def _use(self, transform: Transform) -> None:
         if self._transform is not None:
             raise invalid(
-                f"the pipeline {self.name!r} has two transforms, {_name(self._transform.function)} and"
-                f" {_name(transform.function)}; keep one, or make another pipeline"
+                f"the pipeline {self.name!r} has two transforms, {self._transform.name} and"
+                f" {transform.name}; keep one, or make another pipeline"
             )
         self._transform = transform
 

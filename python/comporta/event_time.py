@@ -29,9 +29,7 @@ COMMON_ISO = re.compile(
 
 
 class Milliseconds(int):
-    """A time that is milliseconds since 1970 already, told by its type from a number whose unit must be
-    guessed.
-    """
+    """Milliseconds since 1970, told by their type from a number whose unit must be guessed."""
 
 
 class TimeReader:
@@ -125,9 +123,7 @@ def parse_iso(text: str) -> datetime:
 
 
 def since_epoch(moment: datetime) -> int:
-    """Milliseconds since 1970 of a `datetime`; one without a time zone is UTC. Raises `ValueError` out of
-    range.
-    """
+    """Milliseconds since 1970 of a `datetime`, in UTC if it has no zone. Raises `ValueError` out of range."""
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)
     return _within((moment - EPOCH) // MILLISECOND, moment)

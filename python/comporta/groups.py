@@ -14,9 +14,7 @@ LONGEST_KEY = 32 * 1024
 
 @dataclass(frozen=True)
 class Grouping:
-    """Rows by group: `indexes` has the number of each row's group, `identities` what each group has in
-    common.
-    """
+    """Rows by group: `indexes` has each row's group, an index into `identities`, which tell groups apart."""
 
     indexes: list[int]
     identities: list[Any]
@@ -34,9 +32,7 @@ def number(identities: Iterable[Any]) -> Grouping:
 
 
 def key_text(texts: Iterable[str]) -> str:
-    """The key of a group: the JSON text of the list of its `by` values. Raises `ValueError` if it is too
-    long.
-    """
+    """The key of a group: the JSON text of the list of its `by` values. Raises `ValueError` if too long."""
     key = f"[{','.join(texts)}]"
     if len(key) * 4 > LONGEST_KEY and len(key.encode()) > LONGEST_KEY:
         raise ValueError(

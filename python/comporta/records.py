@@ -89,9 +89,7 @@ class Decoded(abc.ABC):
     @property
     @abc.abstractmethod
     def middle(self) -> int | None:
-        """Where to cut the batch's range so that each part has half of the records; None under two
-        records.
-        """
+        """Where to cut the range so that each part has half of the records; None under two records."""
 
     @property
     @abc.abstractmethod
@@ -307,9 +305,7 @@ FORMATS: dict[str, type[Lines] | type[SourceRecords] | type[Oversized]] = {
 
 
 def decode(batch: Batch, payload: bytes | memoryview) -> Decoded:
-    """The records of a batch's payload that its range holds. Raises `ValueError` on what is not of the
-    batch's format.
-    """
+    """The records in a batch's range. Raises `ValueError` on a payload that is not of the batch's format."""
     return FORMATS[batch.format](batch, payload)
 
 

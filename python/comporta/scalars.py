@@ -6,9 +6,7 @@ from typing import Any
 
 
 def unwrapped(value: Any) -> Any:
-    """A scalar of numpy as Python's own value, a missing value of pandas or numpy as None, all else as it
-    is.
-    """
+    """Python's own value for a scalar of numpy, None for a missing value of pandas; all else as it is."""
     if type(value).__name__ in ("NaTType", "NAType"):
         return None
     if not hasattr(value, "dtype") or not hasattr(value, "item") or value.ndim != 0:

@@ -27,6 +27,7 @@ class Transform(abc.ABC):
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
+        self.name: str = getattr(function, "__name__", type(function).__name__)
 
     @abc.abstractmethod
     def run(self, decoded: Decoded, fields: Iterable[str]) -> Rows:
@@ -132,9 +133,7 @@ def takes_record(function: Callable[..., Any]) -> bool:
 
 
 def give_up(failures: dict[int, Failure]) -> None:
-    """Raise `Hopeless` if that many failures, and no success, are a mistake in the transform rather than bad
-    data.
-    """
+    """Raise `Hopeless` if these failures, without a success, are too many to be bad data."""
     if len(failures) >= HOPELESS:
         last = failures[max(failures)]
         raise Hopeless(
@@ -143,9 +142,7 @@ def give_up(failures: dict[int, Failure]) -> None:
 
 
 def failure(error: BaseException, function: Callable[..., Any], *, with_traceback: bool) -> Failure:
-    """What a letter says about an exception: it, the line of the user's file, and the traceback without
-    Comporta's part.
-    """
+    """What a letter says of an exception: its text, the user's line, the traceback without our part."""
     if isinstance(error, TransformError):
         return Failure("value", clean(str(error)))
     trace = _outside(error.__traceback__)

@@ -176,9 +176,7 @@ def _is_there(value: Any) -> bool:
 
 
 def _all_finite(values: Iterable[int | float]) -> bool:
-    """Whether ints and floats are surely all finite: NaN and infinity leave their trace in the sum of their
-    sizes.
-    """
+    """Whether numbers are surely all finite: NaN and infinity leave their trace in the sum of sizes."""
     try:
         return sum(map(abs, values)) <= sys.float_info.max
     except OverflowError:

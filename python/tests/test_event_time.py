@@ -52,7 +52,7 @@ def test_every_way_to_say_noon(value: Any) -> None:
     assert TimeReader(None).column([value, None, value], refuse) == [NOON_MS, None, NOON_MS]
 
 
-@pytest.mark.parametrize("value", [None, pandas.NaT, pandas.NA, numpy.datetime64("NaT")])
+@pytest.mark.parametrize("value", [None, pandas.NaT, pandas.NA, numpy.datetime64("NaT", "ns")])
 def test_what_is_missing_is_none(value: Any) -> None:
     assert TimeReader(None).column([value], refuse) == [None]
 

@@ -41,7 +41,7 @@ SAME = [
             Decimal("nan"),
             pandas.NA,
             pandas.NaT,
-            numpy.datetime64("NaT"),
+            numpy.datetime64("NaT", "ns"),
         ],
     ),
     ('"1"', ["1", b"1", numpy.str_("1"), bytearray(b"1")]),

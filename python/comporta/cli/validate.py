@@ -51,7 +51,7 @@ def describe(file: PipelineFile, pipeline: Pipeline) -> None:
     transform = pipeline.runner()
     takes = "a record" if isinstance(transform, RecordTransform) else "a batch"
     click.echo(f"{file} is valid: the pipeline {pipeline.name}")
-    click.echo(f"  transform  {transform.function.__name__}, {takes} at a time")
+    click.echo(f"  transform  {transform.name}, {takes} at a time")
     for metric in pipeline.metrics:
         click.echo(f"  metric     {metric.name}: {meaning(metric)}")
     dedup = pipeline.dedup

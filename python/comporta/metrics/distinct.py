@@ -19,8 +19,7 @@ Seen = Union["set[int]", "cpc_sketch"]
 
 
 class Distinct(Metric[Seen]):
-    """Counts the different values of the field `of`: exactly up to 256, beyond that with a standard error of
-    1.5%.
+    """Counts the different values of the field `of`: exactly up to 256, then with a standard error of 1.5%.
 
     So the value is within 3% for 19 of 20 groups. Any value that can be grouped by can be counted. Rows in
     which the field is missing or null are skipped. `by`, `every` and errors are those of `count`. The value

@@ -10,8 +10,7 @@ from comporta.metrics.numbers import Exact, Number, exact_sum, pack_number, unpa
 
 
 class Sum(Metric[Exact]):
-    """Adds up the field `of`: ints exactly, at any size; floats exactly too, rounded once when the sum is
-    shown.
+    """Adds up the field `of`, exactly, at any size; a sum of floats is rounded once, when it is shown.
 
     Rows in which the field is missing or null are skipped. `by`, `every` and errors are those of `count`. The
     value is an int where the sum is whole, else a float.

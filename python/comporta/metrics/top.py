@@ -22,14 +22,13 @@ Frequent = Union["Counter[str]", "frequent_strings_sketch"]
 
 
 class Top(Metric[Frequent]):
-    """The `k` most frequent values of the field `of` (default 10, at most 1,000), each with how often it
-    came.
+    """The most frequent values of the field `of`, each with how often it came.
 
-    Exact while there are up to 3,072 different values. Beyond that, an item's true number lies between
-    `lower` and `upper`, which are at most 0.1% of all rows apart, and every value more frequent than that is
-    found. Any value that can be grouped by can be an item, up to 4 KiB. Rows in which the field is missing or
-    null are skipped. `by`, `every` and errors are those of `count`. The value is a list of {"item",
-    "estimate", "lower", "upper"}, the most frequent first.
+    `k` is how many are shown (default 10, at most 1,000). Exact while there are up to 3,072 different values.
+    Beyond that, an item's true number lies between `lower` and `upper`, which are at most 0.1% of all rows
+    apart, and every value more frequent than that is found. Any value that can be grouped by can be an item,
+    up to 4 KiB. Rows in which the field is missing or null are skipped. `by`, `every` and errors are those of
+    `count`. The value is a list of {"item", "estimate", "lower", "upper"}, the most frequent first.
 
     Kept as a map, then in a frequent items sketch of 4,096 slots (Daniel Anderson et al., "A High-Performance
     Algorithm for Identifying Frequent Items in Data Streams", 2017; Apache DataSketches).

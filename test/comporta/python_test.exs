@@ -171,13 +171,14 @@ defmodule Comporta.PythonTest do
 
   describe "nothing holds the BEAM:" do
     for behaviour <-
-          ~w(never_reads never_writes spins holds_the_interpreter matches_for_ever has_a_grandchild)a do
+          ~w(never_reads never_writes spins holds_the_interpreter matches_for_ever has_a_grandchild
+                         executes_a_program)a do
       test "a process that #{behaviour} is killed, with 192 MiB on their way to it" do
         python = start_ready(unquote(behaviour))
-        payload = :binary.copy(<<0>>, 64 * 1024 * 1024 - 1024)
-        for id <- 1..3, do: Python.send_frame(python, %{kind: :batch, id: id}, payload)
         os_pid = Python.os_pid(python)
         assert alive?(os_pid)
+        payload = :binary.copy(<<0>>, 64 * 1024 * 1024 - 1024)
+        for id <- 1..3, do: Python.send_frame(python, %{kind: :batch, id: id}, payload)
         Python.kill(python, :timeout, "no answer")
         assert %Death{cause: :timeout} = death = death(python, 3_000)
         assert Death.message(death) == "was killed: no answer"
@@ -199,14 +200,6 @@ defmodule Comporta.PythonTest do
       assert within?(2_000, fn -> group(os_pid) == [] end)
     end
 
-    test "one that has left its process group goes too" do
-      python = start_ready(:leaves_the_group)
-      os_pid = Python.os_pid(python)
-      Python.kill(python, :timeout, "")
-      death(python)
-      refute alive?(os_pid)
-    end
-
     test "a process that prints without end, and faster than Python can" do
       python = start(:echoes, python: "/bin/sh", args: ["-c", "yes"])
 
@@ -222,10 +215,16 @@ defmodule Comporta.PythonTest do
 
     test "both sides may write large frames at once" do
       python = start_ready(:writes_first)
-      Python.send_frame(python, %{kind: :batch, id: 2}, :binary.copy(<<1>>, 32 * 1024 * 1024))
-      assert_receive {:python, ^python, {:frame, %{id: 1}, first}}, 10_000
-      assert byte_size(first) == 32 * 1024 * 1024
-      assert_receive {:python, ^python, {:frame, %{id: 2, count: 33_554_432}, ""}}, 10_000
+      payload = :binary.copy(<<1>>, 32 * 1024 * 1024)
+      for id <- 1..3, do: Python.send_frame(python, %{kind: :batch, id: id}, payload)
+
+      for id <- 1..3 do
+        assert_receive {:python, ^python, {:frame, %{kind: :batch, id: ^id}, written}}, 10_000
+        assert byte_size(written) == byte_size(payload)
+      end
+
+      for id <- 1..3,
+          do: assert_receive({:python, ^python, {:frame, %{id: ^id, count: 33_554_432}, ""}}, 10_000)
     end
   end
 

@@ -1,8 +1,7 @@
 # Starts Python processes that behave as they are told, says their numbers, and then sleeps or stops.
 [interpreter, last | behaviours] = System.argv()
 Application.put_env(:comporta, :python, interpreter)
-{:ok, _} = Application.ensure_all_started(:crypto)
-{:ok, _} = Supervisor.start_link([Comporta.Python.Directory, Comporta.Python.Reaper], strategy: :one_for_one)
+{:ok, _} = Application.ensure_all_started(:comporta)
 script = Path.expand("children/behaviours.py", __DIR__)
 
 pythons =

@@ -11,13 +11,12 @@ defmodule Comporta.Python.Reaper do
 
   require Logger
 
-  # Says first whether the process was still there. A process that has left its group is killed as well.
+  # Says first whether the process was still there. It cannot have left its group: ports make it lead a session.
   @script """
   exec 2>/dev/null
   while read -r pid; do
     if kill -0 "$pid"; then word=killed; else word=gone; fi
     kill -9 "-$pid"
-    kill -9 "$pid"
     echo "$pid $word"
   done
   """

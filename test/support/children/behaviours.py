@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 from typing import Any
@@ -41,11 +42,10 @@ def asks(connection: Connection) -> None:
 
 
 def writes_first(connection: Connection) -> None:
-    """Writes 32 MiB before it reads anything, then echoes."""
-    connection.send({"kind": "result", "id": 1}, bytes(32 << 20))
-    header, payload = connection.receive()
-    connection.send({"kind": "result", "id": header["id"], "count": len(payload)})
-    connection.receive()
+    """Writes three times 32 MiB before it reads anything."""
+    for number in range(1, 4):
+        connection.send({"kind": "batch", "id": number}, bytes(32 << 20))
+    measures(connection)
 
 
 def waits_and_is_ready(connection: Connection, _start: dict[str, Any], _payload: memoryview) -> None:
@@ -156,9 +156,8 @@ def has_a_grandchild(connection: Connection) -> None:
         connection.receive()
 
 
-def leaves_the_group(_connection: Connection) -> None:
-    os.setsid() if os.getpgrp() != os.getpid() else os.setpgid(0, os.getpgid(os.getppid()))
-    time.sleep(600)
+def executes_a_program(_connection: Connection) -> None:
+    subprocess.run(["sleep", "600"], check=False)
 
 
 def main() -> None:

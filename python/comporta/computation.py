@@ -67,7 +67,7 @@ class Computation:
         timely = self._timely(decoded, rows, checked, fresh)
         cells = self._cells(decoded, checked, timely)
         kept, expired = _kept(timely, cells)
-        counted = {rows.records[row] for row in kept}
+        counted = set(map(rows.records.__getitem__, kept))
         duplicates: set[int] = set()
         if len(fresh) < len(good):
             duplicates = {rows.records[row] for row in good} - {rows.records[row] for row in fresh}

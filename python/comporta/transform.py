@@ -6,6 +6,7 @@ import abc
 import inspect
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -53,20 +54,20 @@ class RecordTransform(Transform):
         for index, value in enumerate(inputs):
             try:
                 made = call(value)
-                if made is None:
-                    continue
-                # Copied, because a transform may return one dict again and again.
-                new = [made.copy()] if type(made) is dict else _rows(made)
+                if type(made) is dict:
+                    rows.append(made.copy())  # a transform may return one dict again and again
+                    records.append(index)
+                elif made is not None:
+                    new = _rows(made)
+                    rows += new
+                    records += [index] * len(new)
             except BaseException as error:  # SystemExit too costs only the record that it was raised for
                 failures[index] = failure(error, self.function, with_traceback=len(failures) < TRACEBACKS)
                 if decoded.batch.probation and index + 1 == len(failures):
                     give_up(failures)
-                continue
-            rows += new
-            records += [index] * len(new)
         return Rows(
             records=records,
-            columns={name: [row.get(name) for row in rows] for name in fields},
+            columns={name: _column(rows, name) for name in fields},
             names=list(dict.fromkeys(name for row in rows[:NAMED] for name in row if type(name) is str)),
             failures=failures,
         )
@@ -182,6 +183,13 @@ def _traceback(error: BaseException, trace: TracebackType | None) -> str:
         return clean("".join(traceback.format_exception(type(error), error, trace)), LONGEST_TRACEBACK)
     except BaseException:  # it asks the error for its text, which is the user's code
         return clean("".join(traceback.format_tb(trace)), LONGEST_TRACEBACK)
+
+
+def _column(rows: Sequence[dict[str, Any]], name: str) -> list[Any]:
+    try:
+        return list(map(itemgetter(name), rows))
+    except KeyError:
+        return [row.get(name) for row in rows]
 
 
 def _rows(made: Any) -> list[dict[str, Any]]:

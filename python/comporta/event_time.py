@@ -126,7 +126,7 @@ def since_epoch(moment: datetime) -> int:
     """Milliseconds since 1970 of a `datetime`, in UTC if it has no zone. Raises `ValueError` out of range."""
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)
-    return _within((moment - EPOCH) // MILLISECOND, moment)
+    return _within(int((moment - EPOCH) // MILLISECOND), moment)
 
 
 def is_time(milliseconds: int) -> bool:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import linecache
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from comporta.definition import Pipeline
+from comporta.definition import Pipeline, by_id
 from comporta.errors import DefinitionError
+from comporta.metrics import KINDS
 from comporta.options import OWN_FOLDER
 
 INSTALLED = {"site-packages", "dist-packages"}
+CALLS: dict[str, tuple[str, Callable[..., object]]] = {
+    "Pipeline.__init__()": ("Pipeline", Pipeline),
+    "by_id()": ("by_id", by_id),
+    **{f"{metric.__name__}.__init__()": (kind, metric) for kind, metric in KINDS.items()},
+}
+"""What a file may call, by how Python's errors call it."""
 
 
 def load(path: str, code: bytes | None = None, name: str | None = None) -> Pipeline:
@@ -102,15 +111,21 @@ def _explained(path: str, error: BaseException) -> DefinitionError:
     file, line = (own[-1].filename, own[-1].lineno) if own else (path, None)
     text = " ".join(str(error).split())
     what = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return DefinitionError(f"{what}; {_remedy(path, error, text)}", file=file, line=line)
+
+
+def _remedy(path: str, error: BaseException, text: str) -> str:
+    called = text.partition(" ")[0]
+    if isinstance(error, TypeError) and called in CALLS:
+        name, function = CALLS[called]
+        signature = inspect.signature(function)
+        parameters = [each.replace(annotation=each.empty) for each in signature.parameters.values()]
+        return f"write comporta.{name}{inspect.Signature(parameters)}"
     if isinstance(error, ModuleNotFoundError):
-        right = f"install it for {sys.executable}, or put it beside {Path(path).name}"
-    elif isinstance(error, SystemExit):
-        right = (
-            'a pipeline\'s file is imported, so put what ends the program under `if __name__ == "__main__":`'
-        )
-    else:
-        right = "the file must run without an error when it is imported"
-    return DefinitionError(f"{what}; {right}", file=file, line=line)
+        return f"install it for {sys.executable}, or put it beside {Path(path).name}"
+    if isinstance(error, SystemExit):
+        return 'the file is imported, so put what ends the program under `if __name__ == "__main__":`'
+    return "the file must run without an error when it is imported"
 
 
 def _choose(path: str, found: dict[str, Pipeline], name: str | None) -> Pipeline:

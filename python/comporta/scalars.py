@@ -6,9 +6,11 @@ from typing import Any
 
 
 def unwrapped(value: Any) -> Any:
-    """Python's own value for a scalar of numpy, None for a missing value of pandas; all else as it is."""
+    """Python's own value for a scalar of numpy or pyarrow, None for pandas' missing ones; else the value."""
     if type(value).__name__ in ("NaTType", "NAType"):
         return None
+    if hasattr(value, "as_py"):
+        return value.as_py()
     if not hasattr(value, "dtype") or not hasattr(value, "item") or value.ndim != 0:
         return value
     if value.dtype.kind == "f":

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy
 import pandas
+import pyarrow
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,6 +45,7 @@ def refuse(index: int, why: str) -> None:
         numpy.int64(NOON_MS),
         numpy.float64(NOON_MS / 1000),
         pandas.Timestamp("2015-05-17T12:00:00"),
+        pyarrow.scalar(NOON, pyarrow.timestamp("ms", "UTC")),
         pandas.Timestamp("2015-05-17T14:00:00+02:00"),
     ],
 )

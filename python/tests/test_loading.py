@@ -99,7 +99,17 @@ def test_a_file_named_like_a_module_does_not_take_its_place(tmp_path: Path) -> N
         ("import sys\nsys.exit(3)\n", 2, ["SystemExit", "__main__"]),
         ("raise ValueError('two\\nlines')\n", 1, ["ValueError: two lines"]),
         ("import comporta\ncomporta.count('n', every='x')\n", 2, ["every='x'", 'every="1m"']),
-        ("import comporta\ncomporta.count('n', of='x')\n", 2, ["TypeError", "of"]),
+        (
+            "import comporta\ncomporta.count('n', of='x')\n",
+            2,
+            ["argument 'of'", "write comporta.count(name, *, by=(), every=None)"],
+        ),
+        (
+            "import comporta\ncomporta.Pipeline('p')\n",
+            2,
+            ["'metrics'", "write comporta.Pipeline(name, *, metrics, "],
+        ),
+        ("import comporta\ncomporta.by_id('p', with_in='1h')\n", 2, ["'with_in'", "within='24h'"]),
         (
             "import comporta\npipeline = comporta.Pipeline('p', metrics=[comporta.count('n')])",
             2,

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy
 import pandas
+import pyarrow
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +27,10 @@ class Status(enum.IntEnum):
 
 
 SAME = [
-    ("200", [200, 200.0, Decimal("200.00"), numpy.int64(200), numpy.float32(200), Status.OK]),
+    (
+        "200",
+        [200, 200.0, Decimal("200.00"), numpy.int64(200), numpy.float32(200), Status.OK, pyarrow.scalar(200)],
+    ),
     ("0", [0, 0.0, -0.0, Decimal("-0")]),
     ("0.1", [0.1, Decimal("0.1"), numpy.float64(0.1)]),
     ("1152921504606846976", [2**60, 2.0**60]),

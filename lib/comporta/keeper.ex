@@ -56,15 +56,20 @@ defmodule Comporta.Keeper do
   def handle_info(:start, %{verdict: nil} = state), do: {:noreply, start(state)}
 
   def handle_info({:DOWN, tree, :process, _pid, _reason}, %{tree: tree, verdict: nil} = state) do
+    # A tree that was drained has not failed, and a BEAM that stops starts nothing.
+    if match?({:stopping, _}, :init.get_status()), do: {:noreply, state}, else: {:noreply, start_later(state)}
+  end
+
+  def handle_info(_message, state), do: {:noreply, state}
+
+  defp start_later(state) do
     ran = System.monotonic_time(:millisecond) - state.started_at
     backoff = if ran > @settled_ms, do: Backoff.reset(state.backoff), else: state.backoff
     {delay, backoff} = Backoff.next(backoff)
     Logger.error("a part of #{state.run.name} failed, as said above; it starts again in #{delay} ms")
     Process.send_after(self(), :start, delay)
-    {:noreply, %{state | backoff: backoff}}
+    %{state | backoff: backoff}
   end
-
-  def handle_info(_message, state), do: {:noreply, state}
 
   @impl true
   def terminate(_reason, %{run: nil}), do: :ok

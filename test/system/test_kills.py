@@ -191,6 +191,7 @@ def test_a_signal_drains(workplace: Workplace, number: int) -> None:
     run.send_signal(number)
     out, err = run.communicate(timeout=60)
     assert run.returncode == 0, out + err
+    assert "fail" not in err
     gone(set(family))
     assert workplace.ledger(file)["in_flight"] == 0
     assert start(workplace, file).wait(timeout=90) == 0

@@ -37,7 +37,6 @@ defmodule Comporta.Python do
                 phase: :hello,
                 socket: nil,
                 status: nil,
-                ended?: false,
                 death: nil,
                 killed: nil,
                 ending?: false
@@ -156,14 +155,10 @@ defmodule Comporta.Python do
     {:noreply, %{state | output: Output.print(state.output, data)}}
   end
 
-  # Its children in the group may still be there.
+  # All that was printed has come before. Its children in the group may still be there.
   def handle_info({port, {:exit_status, status}}, %{launch: %{port: port}} = state) do
     settle(ending(%{reap(state) | status: status}))
   end
-
-  # After the status there may still be the beginning of a line.
-  def handle_info({:EXIT, port, _reason}, %{launch: %{port: port}} = state),
-    do: settle(%{state | ended?: true})
 
   ## What comes with time
 
@@ -236,7 +231,6 @@ defmodule Comporta.Python do
   defp start(%{options: %{start: {header, payload}}} = state) do
     header = Map.merge(header, %{kind: :start, id: 0, version: @version})
     _ = :gen_tcp.send(state.socket, Frame.encode(header, payload))
-
     %{state | phase: :starting}
   end
 
@@ -293,8 +287,8 @@ defmodule Comporta.Python do
   defp reap(%{killed: nil} = state), do: %{state | killed: Reaper.kill(state.launch.os_pid)}
   defp reap(state), do: state
 
-  # All is known when there is nothing more to read from port and socket.
-  defp settle(%{ended?: true, socket: socket} = state) when not is_port(socket) do
+  # All is known when there is an exit status, and nothing more to read from the socket.
+  defp settle(%{status: status, socket: socket} = state) when status != nil and not is_port(socket) do
     {:stop, {:shutdown, death(state)}, state}
   end
 

@@ -200,6 +200,7 @@ defmodule Comporta.PythonTest do
       assert within?(2_000, fn -> group(os_pid) == [] end)
     end
 
+    @tag :logs
     test "a process that prints without end, and faster than Python can" do
       python = start(:echoes, python: "/bin/sh", args: ["-c", "yes"])
 

@@ -11,12 +11,13 @@ defmodule Comporta.Python.Reaper do
 
   require Logger
 
-  # Says first whether the process was still there. It cannot have left its group: ports make it lead a session.
+  # Says first whether the process was still there. One that was only just forked does not lead its group yet.
   @script """
   exec 2>/dev/null
   while read -r pid; do
     if kill -0 "$pid"; then word=killed; else word=gone; fi
     kill -9 "-$pid"
+    kill -9 "$pid"
     echo "$pid $word"
   done
   """

@@ -28,6 +28,14 @@ defmodule Comporta.Python.ReaperTest do
     assert Reaper.kill(os_pid) == :gone
   end
 
+  test "kills a process however young" do
+    for _ <- 1..100 do
+      {port, os_pid} = sleep()
+      Reaper.kill(os_pid)
+      assert_receive {^port, {:exit_status, 137}}, 2_000
+    end
+  end
+
   test "does not watch any longer what it has killed" do
     {port, os_pid} = sleep()
     owner = spawn(fn -> receive do: (:never -> :ok) end)
@@ -72,6 +80,7 @@ defmodule Comporta.Python.ReaperTest do
   defp sleep do
     port = Port.open({:spawn_executable, System.find_executable("sleep")}, [:exit_status, args: ["600"]])
     {:os_pid, os_pid} = Port.info(port, :os_pid)
+    on_exit(fn -> System.cmd("kill", ["-9", to_string(os_pid)], stderr_to_stdout: true) end)
     {port, os_pid}
   end
 end

@@ -11,7 +11,7 @@ import select
 import struct
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from comporta import etf
@@ -62,15 +62,19 @@ class Connection:
         """The next frame, once there is one. Raises `Closed` at the end, `ProtocolError` on nonsense."""
         return self._kept.popleft() if self._kept else self._read()
 
-    def wait(self, seconds: float) -> bool:
-        """Whether there is something to receive (the end, too) now, or within `seconds`."""
+    def wait(self, seconds: float, others: Iterable[int] = ()) -> bool:
+        """Whether there is something to receive (the end, too) now, or within `seconds`.
+
+        It returns at once when one of the descriptors `others` becomes readable.
+        """
         if self._kept:
             return True
         if self._descriptor < 0:
             raise Closed
         poll = select.poll()
-        poll.register(self._descriptor, select.POLLIN)
-        return bool(poll.poll(seconds * 1000))
+        for descriptor in (self._descriptor, *others):
+            poll.register(descriptor, select.POLLIN)
+        return any(descriptor == self._descriptor for descriptor, _ in poll.poll(seconds * 1000))
 
     def send(self, header: Mapping[str, object], payload: Payload = b"") -> None:
         """Send a frame; `header` has its `kind`, and an `id` unless that is 0.

@@ -4,50 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from comporta.connection import MAX_FRAME
 from comporta.errors import UsageError
-from comporta.payloads import Known, KnownPartition
 from comporta.sinks import Checkpoint
-from comporta.sources import SourceBatch, open_source
-
-BATCH = 1 << 20  # bytes
+from comporta.sources.content import PIECE, Content, opened
+from comporta.sources.identity import Identity, Trace, resolve
+from comporta.sources.listing import Listing
 
 
 def recount(source: str, checkpoints: Sequence[Checkpoint]) -> dict[str, int]:
     """Records from each checkpoint's `start` up to its `upto`, by partition, without those that are gone.
 
-    Raises `UsageError` for a source that cannot be read twice, `SourceError` for one that is not there.
+    Where a run ended within an unfinished line, and what was added to it later counted as a line of its own,
+    both are one here. Raises `UsageError` for a source that cannot be read twice, `SourceError` for one that
+    is not there.
     """
     if source == "-":
         raise UsageError("standard input cannot be counted again: leave --source out")
-    wanted = {checkpoint.partition: checkpoint for checkpoint in checkpoints}
-    known = Known(generation="", started=True, start=None, partitions=[_known(each) for each in checkpoints])
-    opened = open_source(source, known, "earliest", until_end=True, size=BATCH, longest=MAX_FRAME)
+    listing = Listing(source)
+    places = listing.places()
+    files = {each.partition: each for each in checkpoints if each.partition.startswith("file-")}
+    traces = {
+        partition: Trace(Identity.unpack(each.meta), each.upto, each.mark)
+        for partition, each in files.items()
+    }
+    found = resolve(traces, places)
+    if not places and not found:
+        listing.check(until_end=True)
     counts: dict[str, int] = {}
-    for found in opened.discover():
-        checkpoint = wanted.get(found["partition"])
-        if checkpoint:
-            counts[checkpoint.partition] = 0
-            opened.seek(checkpoint.partition, 0, checkpoint.start)
-    while batch := opened.read():
-        counts[batch.partition] += _records_before(wanted[batch.partition].upto, batch)
+    for partition, place in found.items():
+        with opened(place.path) as content:
+            counts[partition] = _count(content, files[partition].start, files[partition].upto)
     return counts
 
 
-def _known(checkpoint: Checkpoint) -> KnownPartition:
-    return KnownPartition(
-        partition=checkpoint.partition,
-        shown=checkpoint.shown,
-        upto=checkpoint.upto,
-        mark=checkpoint.mark,
-        meta=checkpoint.meta,
-    )
-
-
-def _records_before(upto: int, batch: SourceBatch) -> int:
-    if batch.next <= upto:
-        return batch.count
-    if batch.format == "oversized":
-        return int(batch.first < upto)
-    lines = batch.payload[: max(0, upto - batch.first)]
-    return lines.count(b"\n") + (not lines.endswith(b"\n") and lines != b"")
+def _count(content: Content, position: int, end: int) -> int:
+    """The lines of a content between two positions, an unfinished last one included."""
+    count, last = 0, b"\n"
+    while position < end and (data := content.read(position, min(PIECE, end - position))):
+        count += data.count(b"\n")
+        position += len(data)
+        last = data[-1:]
+        content.release(position)
+    return count + (last != b"\n")

@@ -1,48 +1,57 @@
-"""The program that reads the source: started once per pipeline, it sends what it was asked for and no
-more."""
+"""The program that reads the source: started once per pipeline, it sends as many batches as it was asked
+for.
+"""
 
 from __future__ import annotations
 
+import heapq
 import time
-from itertools import cycle
+from collections import deque
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from comporta import payloads, program
 from comporta.connection import Connection, Frame, ProtocolError
-from comporta.errors import SourceError
+from comporta.errors import ComportaError
 from comporta.etf import Atom
 from comporta.letters import open_letters
 from comporta.payloads import Known
-from comporta.sources import Source, SourceBatch, open_source
+from comporta.sources import Limits, Source, open_source
 from comporta.sources.replay import Replay
 
-IDLE = 0.05  # seconds between two looks for new data, when there was none
+POLL = 0.05  # seconds between two looks for something to read, while something is wanted
 DISCOVER_EVERY = 1.0
-ENDS_PER_FRAME = 500  # as many as surely fit a header
+MOST_ENDS = 1000  # in a report of the lag: as many as surely fit a header
 
 
 class Reader:
     """Serves credit from several sources in turn."""
 
-    def __init__(self, connection: Connection, sources: list[Source]) -> None:
+    def __init__(self, connection: Connection, sources: Iterable[Source]) -> None:
         self._connection = connection
-        self._sources = sources
-        self._turns = cycle(sources)
+        self._sources = deque(sources)  # the one whose turn it is first
         self._owners: dict[str, Source] = {}
+        self._assignments: dict[str, int] = {}
         self._credit = 0
         self._discover_at = 0.0
+        self._is_listed = False
 
     def serve(self) -> NoReturn:
         """Read until the BEAM closes the connection, which raises `Closed`."""
-        self._discover()
-        self._connection.send({"kind": "listed"})
         while True:
-            sent = self._credit > 0 and self._send_next()
-            while self._connection.wait(0 if sent else IDLE):
-                self._answer(self._connection.receive())
-                sent = True
             if time.monotonic() >= self._discover_at:
+                self._discover_at = time.monotonic() + DISCOVER_EVERY
                 self._discover()
+            has_sent = self._credit > 0 and self._send_next()
+            while self._wait(0 if has_sent else POLL):
+                self._answer(self._connection.receive())
+                has_sent = True  # and is asked again before it waits
+
+    def _wait(self, seconds: float) -> bool:
+        descriptors = (
+            [each for source in self._sources for each in source.descriptors()] if self._credit else []
+        )
+        return self._connection.wait(seconds, descriptors)
 
     def _answer(self, frame: Frame) -> None:
         header = frame.header
@@ -50,72 +59,81 @@ class Reader:
             self._credit += header["count"]
         elif frame.kind == "seek":
             partition = header["partition"].decode()
-            self._owners[partition].seek(partition, header["assignment"], header["offset"])
-        elif frame.kind != "checkpoint":
+            self._owners[partition].seek(partition, header["offset"])
+            self._assignments[partition] = header["assignment"]
+        elif frame.kind == "checkpoint":
+            partition = header["partition"].decode()
+            self._owners[partition].checkpoint(partition, header["upto"])
+        else:
             raise ProtocolError(f"a {frame.kind} frame is not for the source")
 
-    def _send_next(self) -> bool:
-        for _ in self._sources:
-            source = next(self._turns)
-            batch = source.read()
-            for partition, offset in source.reached():
-                self._connection.send({"kind": "end", "partition": partition, "offset": offset})
-            if batch:
-                self._credit -= 1
-                self._send(batch)
-                return True
-        return False
-
-    def _send(self, batch: SourceBatch) -> None:
-        header = {
-            "kind": "batch",
-            "partition": batch.partition,
-            "shown": batch.shown,
-            "assignment": batch.assignment,
-            "format": Atom(batch.format),
-            "base": batch.first,
-            "first": batch.first,
-            "next": batch.next,
-            "count": batch.count,
-            "mark": batch.mark,
-            "arrival_ms": int(time.time() * 1000),
-            "replay": batch.replay and list(batch.replay),
-        }
-        self._connection.send(header, batch.payload)
-
     def _discover(self) -> None:
-        self._discover_at = time.monotonic() + DISCOVER_EVERY
         assigned = []
         for source in self._sources:
             found = source.discover()
             self._owners |= {partition["partition"]: source for partition in found}
             assigned += found
         if assigned:
-            self._connection.send({"kind": "assigned"}, payloads.pack(assigned))
+            self._send("assigned", payloads.pack(assigned))
+        self._send_ends()
+        if not self._is_listed and all(source.is_listed() for source in self._sources):
+            self._is_listed = True
+            self._send("listed")
+        backlog = [end for source in self._sources for end in source.backlog()]
+        largest = heapq.nlargest(MOST_ENDS, backlog, key=lambda end: end[1])
+        self._send("lag", unit="bytes", ends=[[partition, offset] for partition, offset in largest])
+
+    def _send_ends(self) -> None:
         for source in self._sources:
-            for partition, offset in source.reached():
-                self._connection.send({"kind": "end", "partition": partition, "offset": offset})
-        main = self._sources[0]
-        ends = [[partition, offset] for partition, offset in main.ends()]
-        for begin in range(0, len(ends), ENDS_PER_FRAME):
-            self._connection.send(
-                {"kind": "lag", "unit": main.unit, "ends": ends[begin : begin + ENDS_PER_FRAME]}
-            )
+            for partition, offset in source.ends():
+                self._send("end", partition=partition, offset=offset)
+
+    def _send_next(self) -> bool:
+        """Send a batch of the source whose turn it is, or of the next that has one. False: none has."""
+        batch = None
+        for _ in range(len(self._sources)):
+            batch = self._sources[0].read()
+            self._sources.rotate(-1)
+            if batch:
+                break
+        self._send_ends()
+        if batch is None:
+            return False
+        self._credit -= 1
+        self._send(
+            "batch",
+            batch.payload,
+            partition=batch.partition,
+            shown=batch.shown,
+            assignment=self._assignments[batch.partition],
+            format=Atom(batch.format),
+            base=batch.base,
+            first=batch.first,
+            next=batch.next,
+            count=batch.count,
+            mark=batch.mark,
+            arrival_ms=int(time.time() * 1000),
+            replay=batch.replay,
+        )
+        return True
+
+    def _send(self, kind: str, payload: bytes | memoryview = b"", **fields: object) -> None:
+        self._connection.send({"kind": kind, **fields}, payload)
 
 
 def run(connection: Connection, start: dict[str, Any], payload: memoryview) -> NoReturn:
-    """Open the sources and read them."""
+    """Open the source, and the replay log of an SQLite store beside it, and read them."""
     known: Known = payloads.unpack(payload)
     until_end = bool(start["until_end"])
-    begin = known["start"] or start["start"].decode()
-    source = open_source(
-        start["source"].decode(), known, begin, until_end, start["batch_bytes"], start["max_record"]
-    )
-    letters = open_letters(start["store"].decode(), known["generation"])
+    limits = Limits(start["batch_bytes"], start["max_record"])
+    sources = [open_source(start["source"].decode(), known, start["start"].decode(), until_end, limits)]
+    store = start["store"].decode()
+    if store.startswith("sqlite:"):
+        sources.append(Replay(open_letters(store, known["generation"]), until_end))
     connection.ready()
     try:
-        Reader(connection, [source, Replay(letters, until_end)]).serve()
-    except SourceError as error:
+        Reader(connection, sources).serve()
+    except ComportaError as error:
         connection.send({"kind": "failed", "reason": str(error)})
         while True:
             connection.receive()

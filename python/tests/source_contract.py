@@ -1,78 +1,127 @@
-"""What every source must do, whatever it reads: implementations subclass `SourceContract`."""
+"""What every source must do, whatever it reads: implementations subclass `SourceContract` and say how to make
+one.
+"""
 
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
-from comporta.sources import Source, SourceBatch
+from comporta.errors import SourceError
+from comporta.sources import Batch, Limits, Source
 
 LINES = [b"line %d" % number for number in range(2000)]
+LIMITS = Limits(batch_bytes=1000, max_record=100_000)
+
+Make = Callable[[Sequence[bytes], bool], Source]
 
 
 class SourceContract(abc.ABC):
     """The tests read what `make` was given to hold."""
 
-    @abc.abstractmethod
-    def make(self, records: Sequence[bytes], until_end: bool = True) -> Source:
-        """A source of these records, in any number of partitions, starting at their beginning."""
+    can_be_read_again = True
 
     @abc.abstractmethod
-    def values(self, batch: SourceBatch) -> list[bytes]:
+    def make(self, records: Sequence[bytes], until_end: bool) -> Source:
+        """A source of these records, in any number of partitions."""
+
+    @abc.abstractmethod
+    def values(self, batch: Batch) -> list[bytes]:
         """The records of a batch."""
 
     @pytest.fixture
-    def source(self) -> Iterator[Source]:
-        return self.make(LINES)
+    def source(self) -> Source:
+        return self.make(LINES, True)
 
-    def test_partitions_are_discovered_once(self, source: Source) -> None:
-        first = source.discover()
-        assert first
-        assert len({partition["partition"] for partition in first}) == len(first)
+    def test_every_partition_is_told_of_once(self, source: Source) -> None:
+        found = source.discover()
+        assert found
+        assert len({partition["partition"] for partition in found}) == len(found)
+        assert source.is_listed()
         assert source.discover() == []
 
-    def test_nothing_is_read_before_it_is_said_where(self, source: Source) -> None:
+    def test_nothing_is_read_before_it_is_said_from_where(self, source: Source) -> None:
         source.discover()
         assert source.read() is None
+        assert source.descriptors() == []
 
-    def test_everything_is_read_once_in_consecutive_ranges(self, source: Source) -> None:
-        batches = drain(source)
-        values = [value for batch in batches for value in self.values(batch)]
-        assert sorted(values) == sorted(LINES)
-        positions: dict[str, int] = {}
+    @pytest.mark.parametrize("until_end", [True, False])
+    def test_batches_follow_one_another_and_hold_every_record_once(self, until_end: bool) -> None:
+        source = self.make(LINES, until_end)
+        starts = begin(source)
+        batches = read_all(source)
+        assert sorted(value for batch in batches for value in self.values(batch)) == sorted(LINES)
         for batch in batches:
-            assert batch.first == positions.get(batch.partition, 0)
+            assert batch.first == starts[batch.partition]
             assert batch.next > batch.first
             assert batch.count == len(self.values(batch))
-            assert batch.assignment == 7
-            positions[batch.partition] = batch.next
+            starts[batch.partition] = batch.next
 
-    def test_until_the_end_every_end_is_told_and_is_where_reading_ended(self, source: Source) -> None:
-        ends: dict[str, int] = {}
-        positions = {batch.partition: batch.next for batch in drain(source, ends)}
-        assert ends == positions
+    def test_the_end_of_each_partition_is_told_once_and_is_where_reading_ends(self, source: Source) -> None:
+        begin(source)
+        reached = {batch.partition: batch.next for batch in read_all(source)}
+        ends = source.ends()
+        assert sorted(ends) == sorted(reached.items())
+        assert source.ends() == []
 
-    def test_reading_goes_on_where_seek_says(self, source: Source) -> None:
-        batches = drain(source)
-        middle = batches[len(batches) // 2]
-        source.seek(middle.partition, 8, middle.first)
-        again = list(iter(source.read, None))
-        assert {batch.assignment for batch in again} == {8}
-        rest = [b for b in batches[len(batches) // 2 :] if b.partition == middle.partition]
-        assert [v for b in again for v in self.values(b)] == [v for b in rest for v in self.values(b)]
+    def test_no_end_is_told_of_what_is_followed(self) -> None:
+        source = self.make(LINES, False)
+        begin(source)
+        read_all(source)
+        assert source.ends() == []
+
+    def test_what_was_read_can_be_read_again_and_is_the_same(self, source: Source) -> None:
+        begin(source)
+        batches = read_all(source)
+        again = batches[len(batches) // 2]
+        if not self.can_be_read_again:
+            with pytest.raises(SourceError, match="cannot be read again"):
+                source.seek(again.partition, again.first)
+            return
+        source.seek(again.partition, again.first)
+        rest = [
+            batch for batch in batches if batch.partition == again.partition and batch.first >= again.first
+        ]
+        assert list(map(content, read_all(source))) == list(map(content, rest))
+        assert source.ends() is not None
+
+    def test_a_partition_can_be_sought_at_any_time(self, source: Source) -> None:
+        begin(source)
+        first = source.read()
+        assert first is not None
+        second = source.read()
+        assert second is not None
+        if self.can_be_read_again:
+            source.seek(first.partition, first.first)
+            batches = [first, second, *read_all(source)]
+            assert [content(batch) for batch in batches].count(content(first)) == 2
+
+    def test_checkpoints_change_nothing_of_what_is_read(self, source: Source) -> None:
+        begin(source)
+        values = []
+        while batch := source.read():
+            values += self.values(batch)
+            source.checkpoint(batch.partition, batch.next)
+            source.discover()
+        assert sorted(values) == sorted(LINES)
 
 
-def drain(source: Source, ends: dict[str, int] | None = None) -> list[SourceBatch]:
-    """All batches that there are now, read from the beginning under assignment 7."""
-    for partition in source.discover():
-        source.seek(partition["partition"], 7, partition["start"])
-    batches = []
-    while batch := source.read():
-        batches.append(batch)
-        if ends is not None:
-            ends.update(source.reached())
-    if ends is not None:
-        ends.update(source.reached())
-    return batches
+def begin(source: Source) -> dict[str, int]:
+    """Read every new partition from its start."""
+    starts = {partition["partition"]: partition["start"] for partition in source.discover()}
+    for partition, start in starts.items():
+        source.seek(partition, start)
+    return starts
+
+
+def read_all(source: Source) -> list[Batch]:
+    """All batches that there are now; a source may need a second look to know that it has ended."""
+    batches = [*iter(source.read, None), *iter(source.read, None)]
+    return [batch for batch in batches if batch]
+
+
+def content(batch: Batch) -> tuple[str, int, int, bytes]:
+    """What makes one batch equal to another."""
+    return batch.partition, batch.first, batch.next, bytes(batch.payload)

@@ -8,7 +8,7 @@ from comporta.errors import UsageError
 from comporta.payloads import Known
 from comporta.recount import recount
 from comporta.sinks import Checkpoint, Ledger
-from comporta.sources import open_source
+from comporta.sources import Limits, open_source
 
 LINES = b"one\ntwo\nthree\nfour"
 
@@ -19,9 +19,9 @@ def checkpoint(tmp_path: Path) -> Checkpoint:
     path = tmp_path / "a.log"
     path.write_bytes(LINES)
     nothing = Known(generation="", started=False, start=None, partitions=[])
-    source = open_source(f"file:{path}", nothing, "earliest", True, 1 << 20, 1 << 20)
+    source = open_source(f"file:{path}", nothing, "earliest", True, Limits(1 << 20, 1 << 20))
     [found] = source.discover()
-    source.seek(found["partition"], 0, 0)
+    source.seek(found["partition"], 0)
     last = list(iter(source.read, None))[-1]
     assert last
     assert last.next == len(LINES)

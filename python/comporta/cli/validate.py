@@ -20,14 +20,14 @@ from comporta.definition import Pipeline
 from comporta.metrics.contract import Metric
 from comporta.payloads import Claim, Known
 from comporta.records import Batch, decode
-from comporta.sources import open_source
+from comporta.sources import Limits, open_source
 from comporta.transform import RecordTransform
 
 SHOWN = 5  # lines, and different errors
 BATCH = 1 << 20  # bytes
 WAYS = ("consumed", "counted", "dropped", "duplicates", "dead")
 
-Piece = tuple[Batch, bytes]
+Piece = tuple[Batch, bytes | memoryview]
 """A batch of a sample, and its payload."""
 
 
@@ -97,23 +97,27 @@ def try_out(pipeline: Pipeline, path: Path) -> int:
 def pieces(path: Path) -> Iterator[Piece]:
     """A file's lines, as they are read for workers."""
     nothing = Known(generation="", started=False, start=None, partitions=[])
-    source = open_source(f"file:{glob.escape(str(path))}", nothing, "earliest", True, BATCH, MAX_FRAME)
+    source = open_source(
+        f"file:{glob.escape(str(path))}", nothing, "earliest", True, Limits(BATCH, MAX_FRAME)
+    )
     for partition in source.discover():
-        source.seek(partition["partition"], 0, 0)
+        source.seek(partition["partition"], 0)
     while read := source.read():
         batch = Batch(
             format=read.format,
             partition=read.partition,
             shown=read.shown,
-            base=read.first,
+            base=read.base,
             first=read.first,
             next=read.next,
             arrival_ms=int(time.time() * 1000),
         )
         yield batch, read.payload
+        source.checkpoint(read.partition, read.next)
+    source.discover()  # says what is wrong with a file that could not be read to its end
 
 
-def show_first(pipeline: Pipeline, batch: Batch, payload: bytes) -> None:
+def show_first(pipeline: Pipeline, batch: Batch, payload: bytes | memoryview) -> None:
     """Say what the transform makes of the first lines, one by one."""
     computation = Computation(pipeline)
     everything = decode(batch, payload)

@@ -1,27 +1,29 @@
-"""Where records come from: a contract, and what it is for files, standard input and the replay log."""
+"""Where records come from: a contract, and the sources that meet it."""
 
 from __future__ import annotations
 
+import os
+
 from comporta.errors import UsageError
 from comporta.payloads import Known
-from comporta.sources.contract import Source, SourceBatch
+from comporta.sources.contract import Batch, Limits, Source
 from comporta.sources.files import Files
-from comporta.sources.stdin import Stdin
+from comporta.sources.stdin import Stdin, open_stdin
 
-__all__ = ["Source", "SourceBatch", "open_source"]
+__all__ = ["Batch", "Limits", "Source", "open_source"]
 
 
-def open_source(url: str, known: Known, start: str, until_end: bool, size: int, longest: int) -> Source:
+def open_source(url: str, known: Known, start: str, until_end: bool, limits: Limits) -> Source:
     """The source that a URL names: `file:GLOB`, or `-` for standard input.
 
-    `size` is how many bytes a batch is aimed at, `longest` how many a record may have. Raises `UsageError`
-    for another URL, `SourceError` where there is nothing to read.
+    `start` (`earliest`, `latest`, or a time where records have one) is where partitions begin if `known` has
+    not started and says nothing else. Raises `UsageError` for another URL, `SourceError` where there is
+    nothing to read.
     """
     if url == "-":
-        return Stdin(size, longest)
-    scheme, colon, rest = url.partition(":")
-    if scheme == "file" and colon and rest:
-        return Files(rest, known, start, until_end, size, longest)
-    raise UsageError(
-        f"--source {url}: this version reads file:GLOB, such as file:logs/*.log, and - for standard input"
-    )
+        return Stdin(open_stdin(os.environ.get("COMPORTA_STDIN")), until_end, limits)
+    if not url.startswith("file:"):
+        raise UsageError(
+            f"{url!r} is not a source; give file:GLOB, such as file:logs/*.log, or - for standard input"
+        )
+    return Files(url, known, start, until_end, limits)

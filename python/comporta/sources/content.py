@@ -1,136 +1,184 @@
-"""What a file holds, as a stream of bytes: plain or gzip, told by its first two bytes and not by its name."""
+"""The bytes of a log by position, whether it is plain, compressed, or only passes by."""
 
 from __future__ import annotations
 
 import abc
 import os
 import zlib
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
 
-from comporta.errors import SourceError
-
+PIECE = 256 << 10  # bytes that are decompressed at a time
+COMPRESSED_PIECE = 64 << 10
 GZIP_MAGIC = b"\x1f\x8b"
-PORTION = 256 * 1024
-GZIP_WINDOW = zlib.MAX_WBITS | 16
-
-
-class TruncatedError(SourceError):
-    """Compressed data that ends in the middle: more of it may come."""
+GZIP_FORMAT = 16 + zlib.MAX_WBITS
 
 
 class Content(abc.ABC):
-    """A stream of bytes with a position. Raises `SourceError` where the file cannot be read as what it seems
-    to be."""
+    """Bytes that can be read at rising positions, and perhaps at any.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.position = 0
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    Where they end before they should, `damage` says so in words; `is_broken` if nothing that is added could
+    mend it.
+    """
 
-    @abc.abstractmethod
-    def read(self, size: int) -> bytes:
-        """Up to `size` bytes; none at the end, which may move."""
+    damage: str | None = None
+    is_broken = False
 
     @abc.abstractmethod
-    def seek(self, position: int) -> bytes:
-        """Go on from `position`, which must not be beyond the end; returns the last KiB before it."""
+    def read(self, position: int, size: int) -> bytes:
+        """`size` bytes at `position`, or fewer where the content ends for now."""
 
     @abc.abstractmethod
-    def end(self) -> int | None:
-        """Where the content ends now; None where only reading tells."""
+    def extent(self, position: int) -> int:
+        """`position`, or where the content ends for now, if that is before."""
 
-    def stat(self) -> os.stat_result:
-        """What the system says of the open file."""
-        return os.fstat(self._descriptor)
+    @abc.abstractmethod
+    def file_size(self, position: int) -> int:
+        """The least size of a file in which there was content up to `position`, which has been read."""
 
-    def close(self) -> None:
-        """Let go of the file."""
-        os.close(self._descriptor)
+    def release(self, position: int) -> None:  # noqa: B027
+        """What lies before `position` need not be held in memory any longer."""
 
 
 class Plain(Content):
-    """The bytes as they are."""
+    """A file as it is. `descriptor` stays the caller's."""
 
-    def read(self, size: int) -> bytes:
-        data = os.pread(self._descriptor, size, self.position)
-        self.position += len(data)
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def read(self, position: int, size: int) -> bytes:
+        return os.pread(self._descriptor, size, position)
+
+    def extent(self, position: int) -> int:
+        return min(position, os.fstat(self._descriptor).st_size)
+
+    def file_size(self, position: int) -> int:
+        return position
+
+
+class Stream(Content):
+    """Bytes that come in order; held are those from the last release on."""
+
+    def __init__(self) -> None:
+        self._start = 0
+        self._held = bytearray()
+
+    @property
+    def end(self) -> int:
+        """How far it has come."""
+        return self._start + len(self._held)
+
+    def read(self, position: int, size: int) -> bytes:
+        if position < self._start:
+            self.rewind()
+        while self.end < position + size and (piece := self.more()):
+            if self.end < position:
+                self.release(self.end)
+            self._held += piece
+        begin = max(0, position - self._start)
+        with memoryview(self._held) as held:
+            return bytes(held[begin : position - self._start + size])
+
+    def release(self, position: int) -> None:
+        count = min(position - self._start, len(self._held))
+        if count > 0:
+            del self._held[:count]
+            self._start += count
+
+    def extent(self, position: int) -> int:
+        self.read(position, 0)
+        return min(position, self.end)
+
+    def rewind(self) -> None:
+        """Begin again at position 0."""
+        self._start = 0
+        self._held.clear()
+
+    @abc.abstractmethod
+    def more(self) -> bytes:
+        """What comes next, or nothing where it ends for now."""
+
+
+class Gzip(Stream):
+    """A file of gzip members (RFC 1952), decompressed; zeros between members are padding. It may grow."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._begin()
+
+    def rewind(self) -> None:
+        super().rewind()
+        self._begin()
+
+    def file_size(self, position: int) -> int:
+        return self._offset
+
+    def _begin(self) -> None:
+        self.damage = None
+        self.is_broken = False
+        self._offset = 0
+        self._input = b""
+        self._member: Any = None  # what decompresses it; None between members
+
+    def more(self) -> bytes:
+        while not self.is_broken:
+            if not self._input:
+                self._input = os.pread(self._descriptor, COMPRESSED_PIECE, self._offset)
+                self._offset += len(self._input)
+            is_end = not self._input
+            if self._member is None:
+                self._input = self._input.lstrip(b"\0")
+                if self._input:
+                    self._member = zlib.decompressobj(GZIP_FORMAT)
+            data = self._decompress() if self._member is not None else b""
+            if data:
+                return data
+            if is_end:
+                unfinished = self._member is not None
+                self.damage = (
+                    f"compressed data ends at decompressed position {self.end}" if unfinished else None
+                )
+                break
+        return b""
+
+    def _decompress(self) -> bytes:
+        member = self._member
+        before = member.copy()
+        try:
+            data: bytes = member.decompress(self._input, PIECE)
+        except zlib.error:
+            data = _until_error(before, self._input)
+            self.is_broken = True
+            self.damage = f"compressed data breaks at decompressed position {self.end + len(data)}"
+            return data
+        self._input = member.unconsumed_tail
+        if member.eof:
+            self._input = member.unused_data
+            self._member = None
         return data
 
-    def seek(self, position: int) -> bytes:
-        before = max(0, position - 1024)
-        self.position = position
-        return os.pread(self._descriptor, position - before, before)
 
-    def end(self) -> int:
-        return self.stat().st_size
-
-
-class Gzip(Content):
-    """The bytes that were compressed, through all members; positions are those of the decompressed bytes."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self._rewind()
-
-    def _rewind(self) -> None:
-        self.position = 0
-        self._file_position = 0
-        self._member = zlib.decompressobj(GZIP_WINDOW)
-        self._input = b""
-        self._begun = False
-
-    def read(self, size: int) -> bytes:
-        while True:
-            if not self._input and not self._fill():
-                return b""
-            try:
-                data = self._member.decompress(self._input, size)
-            except zlib.error as error:
-                raise SourceError(
-                    f"{self.path}: compressed data is damaged at decompressed position {self.position}"
-                    f" ({error}); what came before was read"
-                ) from None
-            self._begun = True
-            self._input = self._member.unconsumed_tail
-            if self._member.eof:
-                # Members follow each other, with or without zeros between them.
-                self._input = self._member.unused_data.lstrip(b"\0")
-                self._member, self._begun = zlib.decompressobj(GZIP_WINDOW), False
-            if data:
-                self.position += len(data)
-                return data
-
-    def _fill(self) -> bool:
-        self._input = os.pread(self._descriptor, PORTION, self._file_position)
-        self._file_position += len(self._input)
-        if self._input and not self._begun:
-            self._input = self._input.lstrip(b"\0")
-        if not self._input and self._begun:
-            raise TruncatedError(
-                f"{self.path}: compressed data ends in the middle, at decompressed position {self.position};"
-                " what came before was read"
-            )
-        return bool(self._input)
-
-    def seek(self, position: int) -> bytes:
-        before = b""
-        self._rewind()
-        while self.position < position:
-            data = self.read(min(PORTION, position - self.position))
-            if not data:
-                break
-            before = (before + data)[-1024:]
-        return before
-
-    def end(self) -> None:
-        return None
+def _until_error(member: Any, data: bytes) -> bytes:
+    """What comes before the error that `data` ends in; zlib gives nothing of a call that fails."""
+    parts = []
+    with suppress(zlib.error):
+        for index in range(len(data)):
+            parts.append(member.decompress(data[index : index + 1]))
+    return b"".join(parts)
 
 
-def open_content(path: Path) -> Content:
-    """The content of a file. Raises `SourceError` where it cannot be opened."""
+def content_of(descriptor: int) -> Content:
+    """The content of a file by what it begins with, whatever its name is."""
+    return Gzip(descriptor) if os.pread(descriptor, 2, 0) == GZIP_MAGIC else Plain(descriptor)
+
+
+@contextmanager
+def opened(path: str) -> Iterator[Content]:
+    """The content of the file at `path`, to look at. Raises `OSError`."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        with path.open("rb") as file:
-            compressed = file.read(2) == GZIP_MAGIC
-        return (Gzip if compressed else Plain)(path)
-    except OSError as error:
-        raise SourceError(f"{path}: {error.strerror}") from None
+        yield content_of(descriptor)
+    finally:
+        os.close(descriptor)

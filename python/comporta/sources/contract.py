@@ -1,65 +1,93 @@
-"""What a source is: where records come from, partition by partition, undecoded."""
+"""What a source is: partitions of records, handed over undecoded in batches that follow one another without a
+gap.
+
+A source is driven by one loop, in one thread: it is asked what has come, never calls back, and no method
+waits. One that has an event loop of its own keeps it behind these methods.
+"""
 
 from __future__ import annotations
 
 import abc
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from comporta.payloads import AssignedPartition
 
+Format = Literal["lines", "records", "oversized"]
+
+OVERSIZED_HEAD = 64 << 10
+"""Bytes that are kept of a record that is too long to be handed over."""
+
 
 @dataclass(frozen=True)
-class SourceBatch:
-    """Consecutive records of one partition, as bytes, covering the offsets from `first` up to but not
-    including `next`.
+class Limits:
+    """Bytes that a batch is aimed at, and the most that one record may have."""
 
-    `count` is how many records there are, at most; `mark` a fingerprint of what lies before `next`, kept
-    with the checkpoint and given back at the next start; `replay` the identity of the dead letter that a
-    replayed record was.
+    batch_bytes: int
+    max_record: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Records of one partition, those in [first, next): as many as `count`, undecoded.
+
+    `base` is the offset of the payload's first byte or record. `mark` is a fingerprint of what lies before
+    `next`, which the store keeps with a checkpoint there. `replay` is the letter (partition, offset, attempt)
+    that is replayed.
     """
 
     partition: str
     shown: str
-    assignment: int
-    format: Literal["lines", "records", "oversized"]
+    format: Format
+    base: int
     first: int
     next: int
     count: int
-    payload: bytes
+    payload: bytes | memoryview
     mark: bytes = b""
     replay: tuple[str, int, int] | None = None
 
 
 class Source(abc.ABC):
-    """A source of partitions; `python/tests/source_contract.py` tests it.
+    """The contract that every source meets, and that `python/tests/source_contract.py` tests.
 
-    Nothing of a partition is read before `seek` says where, and after another `seek` reading goes on from
-    there, under the new assignment. Batches of a partition are consecutive: each begins where the one before
-    it ended.
+    Any method may raise `SourceError`, in words: then the pipeline stops, its position kept.
     """
-
-    unit: Literal["bytes", "records"]
-    """What the distance between two offsets counts."""
 
     @abc.abstractmethod
     def discover(self) -> list[AssignedPartition]:
-        """The partitions that came since the last call; the first call gives all that are there at the
-        start."""
+        """Partitions taken on since the last call; called first of all, and about once a second."""
 
     @abc.abstractmethod
-    def seek(self, partition: str, assignment: int, offset: int) -> None:
-        """Read a partition from `offset` on, under `assignment`."""
+    def is_listed(self) -> bool:
+        """Whether `discover` has told all the partitions that there were at the start."""
 
     @abc.abstractmethod
-    def read(self) -> SourceBatch | None:
-        """The next batch of the partitions in turn, or None where there is nothing to read now."""
+    def seek(self, partition: str, offset: int) -> None:
+        """Read a partition from `offset` on, whatever was read of it before; until then it is not read at
+        all.
+        """
 
     @abc.abstractmethod
-    def reached(self) -> list[tuple[str, int]]:
-        """Until the end: partitions, and where they ended when the run started, that became known since the
-        last call."""
+    def read(self) -> Batch | None:
+        """The next batch of any partition, in turn, each beginning where the one before it ended; None: not
+        now.
+        """
 
     @abc.abstractmethod
     def ends(self) -> list[tuple[str, int]]:
-        """Where the partitions end now, as far as that is known without reading them."""
+        """Partitions and the ends that they had at the start, each told once, as soon as it is known."""
+
+    def backlog(self) -> list[tuple[str, int]]:
+        """Partitions and where they end now, as far as that is cheap to know."""
+        return []
+
+    def checkpoint(self, partition: str, upto: int) -> None:  # noqa: B027
+        """What lies before `upto` is never asked for again: its effects are durable."""
+
+    def descriptors(self) -> Sequence[int]:
+        """Descriptors that become readable when `read` has something; others are asked a few times a
+        second.
+        """
+        return []

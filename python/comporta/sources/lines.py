@@ -1,108 +1,120 @@
-"""Whole lines out of a stream of bytes, without looking at more than where they end."""
+"""Whole lines, cut off a content as batches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
 from dataclasses import dataclass
-from hashlib import blake2b
-from typing import Literal
 
-FINGERPRINT = 1024
-"""Bytes of content that a fingerprint covers."""
+from comporta.sources.content import Content
+from comporta.sources.contract import OVERSIZED_HEAD, Format, Limits
 
-OVERSIZED_HEAD = 64 * 1024
-"""Bytes that are kept of a line too long for a frame."""
+FINGERPRINT = 1024  # bytes before a position, or at a file's beginning, that tell one content from another
 
 
 @dataclass(frozen=True)
-class Chunk:
-    """Whole lines, or the beginning of one that is too long, and the range of positions that they cover."""
+class Slice:
+    """A batch's worth of a content: `count` records in [first, next)."""
 
-    format: Literal["lines", "oversized"]
+    format: Format
+    base: int
     first: int
     next: int
     count: int
-    payload: bytes
+    payload: bytes | memoryview
     mark: bytes
 
 
-class LineCutter:
-    """Cuts what `read(size)` returns, from `position` on, into chunks of whole lines of about `size` bytes.
+def fingerprint(data: bytes) -> bytes:
+    """What tells these bytes from others, in 16 bytes."""
+    return hashlib.blake2b(data, digest_size=16).digest()
 
-    `before` is what lies before `position`, its last KiB at least. Of a line longer than `longest` the first
-    64 KiB are kept and the rest is passed over as it is read.
+
+def mark_at(content: Content, position: int) -> bytes:
+    """The fingerprint of the KiB before `position`."""
+    start = max(0, position - FINGERPRINT)
+    return fingerprint(content.read(start, position - start))
+
+
+class Cutter:
+    """Cuts a content from `position` on into batches of whole lines, each beginning where the one before
+    ended.
+
+    A line longer than a batch is a batch of its own; of one longer than a record may be, the beginning is
+    kept and the rest passes by without being held. Where `position` is within a line, as the beginning of an
+    unfinished line was handed out, its rest is a line (`is_torn`); but no line is made of a rest that is
+    nothing but the line's end.
     """
 
-    def __init__(
-        self, read: Callable[[int], bytes], position: int, before: bytes, size: int, longest: int
-    ) -> None:
-        self._read = read
-        self._tail = before[-FINGERPRINT:]
-        self._size = min(size, longest)
-        self._longest = longest
-        self._buffer = bytearray()
-        self._first = position
-        self._head: bytes | None = None
-        self._passed = 0
+    def __init__(self, content: Content, position: int, limits: Limits) -> None:
+        self._content = content
+        self._limits = limits
+        self._base: int | None = None  # where the next line begins; None: not known yet
+        self._searched = position  # in a line longer than a batch: it does not end before that
+        self._head: bytes | None = None  # of a line longer than a record may be
+        self.position = position
+        self.is_torn = False
 
-    def cut(self, final: bool) -> Chunk | None:
-        """The next chunk, or None where there is none yet; `final` if what has no line end will not get
-        one."""
+    def next(self, until: int | None, is_final: bool) -> Slice | None:
+        """The next batch: of lines that begin before `until`, if that is given; None where the content ends
+        for now.
+
+        A last line without an end is given only if it `is_final`, and the content is not damaged.
+        """
+        if until is not None and self.position >= until:
+            return None
+        base = self._base = self._find_base() if self._base is None else self._base
+        if base is None:
+            return None
+        if self._searched <= base:
+            data = self._content.read(base, self._limits.batch_bytes)
+            if length := _length_of_lines(data, None if until is None else until - base):
+                return self._slice(
+                    "lines", base, length, data.count(b"\n", 0, length), memoryview(data)[:length]
+                )
+            if len(data) < self._limits.batch_bytes:
+                is_given = is_final and self._content.damage is None and (data or base > self.position)
+                return self._slice("lines", base, len(data), 1 if data else 0, data) if is_given else None
+            self._searched = base + len(data)
+        return self._long_line(base, is_final)
+
+    def _find_base(self) -> int | None:
+        position = self.position
+        if position == 0 or self._content.read(position - 1, 1) == b"\n":
+            return position
+        following = self._content.read(position, 1)
+        self.is_torn = following not in (b"", b"\n")
+        return position + (following == b"\n") if following else None
+
+    def _long_line(self, base: int, is_final: bool) -> Slice | None:
         while True:
-            chunk = self._pass_over() if self._head is not None else self._whole_lines()
-            if chunk:
-                return chunk
-            data = self._read(self._size)
+            data = self._content.read(self._searched, self._limits.batch_bytes)
+            end = data.find(b"\n") + 1
+            self._searched += end or len(data)
+            length = self._searched - base
+            if self._head is None and length > self._limits.max_record:
+                self._head = self._content.read(base, min(length, OVERSIZED_HEAD))
+            if self._head is not None:
+                self._content.release(self._searched - FINGERPRINT)
+            if end or (not data and is_final and self._content.damage is None):
+                if self._head is not None:
+                    return self._slice("oversized", base, length, 1, self._head)
+                return self._slice("lines", base, length, 1, self._content.read(base, length))
             if not data:
-                return self._rest() if final else None
-            self._buffer += data
+                return None
 
-    @property
-    def pending(self) -> bool:
-        """Whether something was read that is not part of a chunk yet."""
-        return bool(self._buffer) or self._head is not None
-
-    def _whole_lines(self) -> Chunk | None:
-        end = self._buffer.rfind(b"\n", 0, self._size) + 1 or self._buffer.find(b"\n", self._size) + 1
-        if end > self._longest or (not end and len(self._buffer) > self._longest):
-            self._head = bytes(self._buffer[: min(end or len(self._buffer), OVERSIZED_HEAD)])
-            return self._pass_over()
-        return self._take(end) if end else None
-
-    def _pass_over(self) -> Chunk | None:
-        end = self._buffer.find(b"\n") + 1
-        passed = end or len(self._buffer)
-        self._remember(
-            self._buffer[-FINGERPRINT:] if not end else self._buffer[max(0, end - FINGERPRINT) : end]
-        )
-        del self._buffer[:passed]
-        self._passed += passed
-        return self._oversized() if end else None
-
-    def _oversized(self) -> Chunk:
-        assert self._head is not None
-        first, self._first = self._first, self._first + self._passed
-        head, self._head, self._passed = self._head, None, 0
-        return Chunk("oversized", first, self._first, 1, head, fingerprint(self._tail))
-
-    def _rest(self) -> Chunk | None:
-        if self._head is not None:
-            return self._oversized()
-        return self._take(len(self._buffer)) if self._buffer else None
-
-    def _take(self, end: int) -> Chunk:
-        with memoryview(self._buffer) as view:
-            payload = bytes(view[:end])
-        del self._buffer[:end]
-        self._remember(payload[-FINGERPRINT:])
-        first, self._first = self._first, self._first + end
-        count = payload.count(b"\n") + (not payload.endswith(b"\n"))
-        return Chunk("lines", first, self._first, count, payload, fingerprint(self._tail))
-
-    def _remember(self, data: bytes | bytearray) -> None:
-        self._tail = (self._tail + bytes(data))[-FINGERPRINT:]
+    def _slice(
+        self, format: Format, base: int, length: int, count: int, payload: bytes | memoryview
+    ) -> Slice:
+        first, next = self.position, base + length
+        self.position = self._base = self._searched = next
+        self._head = None
+        mark = mark_at(self._content, next)
+        self._content.release(next - FINGERPRINT)
+        return Slice(format, base, first, next, count, payload, mark)
 
 
-def fingerprint(content: bytes) -> bytes:
-    """What tells a KiB of content from another one."""
-    return blake2b(content, digest_size=16).digest()
+def _length_of_lines(data: bytes, until: int | None) -> int:
+    """How much of `data` is whole lines: all of them, or those that begin before the index `until`."""
+    if until is not None and until <= len(data) and (length := data.find(b"\n", until - 1) + 1):
+        return length
+    return data.rfind(b"\n") + 1

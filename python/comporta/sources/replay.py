@@ -1,62 +1,95 @@
-"""The replay log as a source: dead letters that somebody asked to have counted after all, one record a
-batch."""
+"""The replay log as a source: dead letters that `comporta dead replay` appended, each a batch of its own.
+
+Its partition is read beside a source's own; its offsets are the sequence numbers of the log.
+"""
 
 from __future__ import annotations
 
+import logging
 import time
+from collections import deque
 
 from comporta import payloads
-from comporta.letters import LetterStore
-from comporta.payloads import AssignedPartition, SourceRecord
-from comporta.sources.contract import Source, SourceBatch
+from comporta.letters import LetterStore, identity, to_text
+from comporta.payloads import AssignedPartition, Letter, SourceRecord
+from comporta.sinks.contract import REPLAY
+from comporta.sources.contract import Batch, Source
 
-PARTITION = "replay"
-LOOK_EVERY = 0.5  # seconds between two looks for new letters, when there were none
-READ_AHEAD = 100
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY = 0.5  # seconds between two looks at a log that had nothing more
+LETTERS_AT_ONCE = 16  # each of up to a MiB
 
 
 class Replay(Source):
-    """The replay log of one generation. Offsets are its sequence numbers."""
+    """The letters of one generation that were appended to its replay log.
 
-    unit = "records"
+    One that has only the beginning of its record is passed over: counting that would count something else.
+    """
 
     def __init__(self, letters: LetterStore, until_end: bool) -> None:
         self._letters = letters
-        self._new = True
-        self._assignment: int | None = None
-        self._position = 0
-        self._ahead: list[tuple[int, payloads.Letter]] = []
-        self._look_at = 0.0
-        self._reached = [(PARTITION, self._end())] if until_end else []
-
-    def _end(self) -> int:
-        end = 0
-        while entries := self._letters.replay_after(end - 1, READ_AHEAD):
-            end = entries[-1][0] + 1
-        return end
+        self._until_end = until_end
+        self._is_assigned = False
+        self._position: int | None = None  # the next batch begins there
+        self._end: int | None = None  # where the log ended at the start
+        self._sequence = 0  # of the last letter that was fetched
+        self._fetched: deque[tuple[int, Letter]] = deque()
+        self._next_look = 0.0
+        self._ends: list[tuple[str, int]] = []
 
     def discover(self) -> list[AssignedPartition]:
-        new, self._new = self._new, False
-        return [AssignedPartition(partition=PARTITION, shown=PARTITION, start=0, meta=b"")] if new else []
+        if self._is_assigned:
+            return []
+        self._is_assigned = True
+        return [AssignedPartition(partition=REPLAY, shown=REPLAY, start=0, meta=b"")]
 
-    def seek(self, partition: str, assignment: int, offset: int) -> None:
-        self._assignment = assignment
+    def is_listed(self) -> bool:
+        return True
+
+    def seek(self, partition: str, offset: int) -> None:
+        self._start_at(offset)
+        if self._until_end and self._end is None:
+            self._end = offset
+            while self._fetch():
+                sequence, letter = self._fetched.popleft()
+                if _is_whole(letter):
+                    self._end = sequence + 1
+            self._ends.append((REPLAY, self._end))
+            self._start_at(offset)
+
+    def read(self) -> Batch | None:
+        if self._position is None or (self._end is not None and self._position >= self._end):
+            return None
+        while self._fetch():
+            sequence, letter = self._fetched.popleft()
+            if _is_whole(letter):
+                return self._batch(self._position, sequence, letter)
+            logger.warning("%s is not replayed: its letter has only its beginning", to_text(identity(letter)))
+        return None
+
+    def ends(self) -> list[tuple[str, int]]:
+        ends, self._ends = self._ends, []
+        return ends
+
+    def _start_at(self, offset: int) -> None:
         self._position = offset
-        self._ahead = []
-        self._look_at = 0.0
+        self._sequence = offset - 1
+        self._fetched.clear()
+        self._next_look = 0.0
 
-    def read(self) -> SourceBatch | None:
-        if self._assignment is None:
-            return None
-        if not self._ahead and time.monotonic() >= self._look_at:
-            self._ahead = self._letters.replay_after(self._position - 1, READ_AHEAD)[::-1]
-            self._look_at = time.monotonic() + LOOK_EVERY
-        if not self._ahead:
-            return None
-        sequence, letter = self._ahead.pop()
-        if not self._ahead:
-            self._look_at = 0.0
-        first, self._position = self._position, sequence + 1
+    def _fetch(self) -> bool:
+        """Whether there is a letter, having looked for more."""
+        if not self._fetched and time.monotonic() >= self._next_look:
+            self._fetched.extend(self._letters.replay_after(self._sequence, LETTERS_AT_ONCE))
+            if self._fetched:
+                self._sequence = self._fetched[-1][0]
+            else:
+                self._next_look = time.monotonic() + LOOK_EVERY
+        return bool(self._fetched)
+
+    def _batch(self, position: int, sequence: int, letter: Letter) -> Batch:
+        self._position = sequence + 1
         record = SourceRecord(
             offset=sequence,
             value=letter["value"],
@@ -67,21 +100,18 @@ class Replay(Source):
             shown=letter["shown"],
             source_offset=letter["offset"],
         )
-        return SourceBatch(
-            partition=PARTITION,
-            shown=PARTITION,
-            assignment=self._assignment,
+        return Batch(
+            partition=REPLAY,
+            shown=REPLAY,
             format="records",
-            first=first,
+            base=position,
+            first=position,
             next=self._position,
             count=1,
             payload=payloads.pack([record]),
-            replay=(letter["partition"], letter["offset"], letter["attempt"]),
+            replay=identity(letter),
         )
 
-    def reached(self) -> list[tuple[str, int]]:
-        reached, self._reached = self._reached, []
-        return reached
 
-    def ends(self) -> list[tuple[str, int]]:
-        return []
+def _is_whole(letter: Letter) -> bool:
+    return letter["value"] is None or len(letter["value"]) == letter["length"]

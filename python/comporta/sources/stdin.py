@@ -1,75 +1,115 @@
-"""Standard input as a source: a partition of its own in each run, which cannot be read a second time."""
+"""Standard input as a source: one partition that is new each run, and that cannot be read again."""
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
-import select
+import stat
+from collections.abc import Sequence
+from pathlib import Path
 
 from comporta.errors import SourceError
 from comporta.payloads import AssignedPartition
-from comporta.sources.contract import Source, SourceBatch
-from comporta.sources.lines import LineCutter
+from comporta.sources.content import PIECE, Stream
+from comporta.sources.contract import Batch, Limits, Source
+from comporta.sources.lines import Cutter
 
-PATH = "COMPORTA_STDIN"
+logger = logging.getLogger(__name__)
 
 
 class Stdin(Source):
-    """What the command was given on its standard input, by the path in `COMPORTA_STDIN`."""
+    """What comes from `descriptor`, which does not block, a line a record; offsets are positions in bytes."""
 
-    unit = "bytes"
-
-    def __init__(self, size: int, longest: int) -> None:
-        path = os.environ.get(PATH)
-        try:
-            self._descriptor = os.open(path or "", os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise SourceError(
-                f"standard input cannot be read ({error.strerror}):"
-                " `--source -` is for `comporta run` with a pipe or a file"
-            ) from None
-        self._partition = "stdin-" + secrets.token_hex(6)
-        self._new = True
-        self._ended = False
-        self._assignment = 0
-        self._position = 0
-        self._told = False
-        self._seeking = False
-        self._cutter = LineCutter(self._read, 0, b"", size, longest)
-
-    def _read(self, size: int) -> bytes:
-        if self._ended or not select.select([self._descriptor], [], [], 0)[0]:
-            return b""
-        data = os.read(self._descriptor, size)
-        self._ended = not data
-        return data
+    def __init__(self, descriptor: int, until_end: bool, limits: Limits) -> None:
+        self._partition = f"stdin-{secrets.token_hex(6)}"
+        self._descriptor = descriptor
+        self._until_end = until_end
+        self._content = _Pipe(descriptor)
+        self._cutter = Cutter(self._content, 0, limits)
+        self._is_assigned = False
+        self._is_sought = False
+        self._is_done = False
+        self._ends: list[tuple[str, int]] = []
 
     def discover(self) -> list[AssignedPartition]:
-        new, self._new = self._new, False
-        return [AssignedPartition(partition=self._partition, shown="-", start=0, meta=b"")] if new else []
-
-    def seek(self, partition: str, assignment: int, offset: int) -> None:
-        if offset != self._position:
-            raise SourceError(
-                f"standard input cannot be read again from position {offset}: what came after it is lost"
-            )
-        self._assignment = assignment
-        self._seeking = True
-
-    def read(self) -> SourceBatch | None:
-        if not self._seeking:
-            return None
-        chunk = self._cutter.cut(final=self._ended) or (self._cutter.cut(final=True) if self._ended else None)
-        if chunk is None:
-            return None
-        self._position = chunk.next
-        return SourceBatch(partition=self._partition, shown="-", assignment=self._assignment, **vars(chunk))
-
-    def reached(self) -> list[tuple[str, int]]:
-        if not self._ended or self._told or self._cutter.pending:
+        if self._is_assigned:
             return []
-        self._told = True
-        return [(self._partition, self._position)]
+        self._is_assigned = True
+        return [AssignedPartition(partition=self._partition, shown="-", start=0, meta=b"")]
+
+    def is_listed(self) -> bool:
+        return True
+
+    def seek(self, partition: str, offset: int) -> None:
+        if offset != self._cutter.position:
+            raise SourceError(
+                f"stdin was read up to position {self._cutter.position}, and cannot be read again"
+                f" from {offset}: read a file instead, which can"
+            )
+        self._is_sought = True
+
+    def read(self) -> Batch | None:
+        if not self._is_sought or self._is_done:
+            return None
+        is_final = self._content.is_ended
+        slice = self._cutter.next(None, is_final)
+        if slice:
+            return Batch(self._partition, "-", **vars(slice))
+        if is_final:
+            self._is_done = True
+            logger.info("stdin has ended")
+            if self._until_end:
+                self._ends.append((self._partition, self._cutter.position))
+        return None
 
     def ends(self) -> list[tuple[str, int]]:
-        return []
+        ends, self._ends = self._ends, []
+        return ends
+
+    def descriptors(self) -> Sequence[int]:
+        return [self._descriptor] if self._is_sought and not self._content.is_ended else []
+
+
+class _Pipe(Stream):
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self.is_ended = False
+
+    def more(self) -> bytes:
+        try:
+            data = os.read(self._descriptor, PIECE)
+        except BlockingIOError:
+            return b""
+        self.is_ended = not data
+        return data
+
+    def file_size(self, position: int) -> int:
+        return position
+
+
+def open_stdin(path: str | None) -> int:
+    """A descriptor of its own for another process's stdin, by its path `/proc/PID/fd/0`. Raises
+    `SourceError`.
+    """
+    if not path:
+        raise SourceError("there is no stdin to read: `comporta run` hands its own on")
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        raise SourceError(
+            f"cannot open stdin: {error.strerror}; `cat ... | comporta run` always works"
+        ) from error
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.lseek(descriptor, _position(path), os.SEEK_SET)
+    return descriptor
+
+
+def _position(path: str) -> int:
+    """How far the other process's file has been read, as the kernel says."""
+    try:
+        fields = Path(path.replace("/fd/", "/fdinfo/")).read_text().split()
+    except OSError:
+        return 0
+    return int(fields[fields.index("pos:") + 1])

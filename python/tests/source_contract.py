@@ -85,18 +85,17 @@ class SourceContract(abc.ABC):
             batch for batch in batches if batch.partition == again.partition and batch.first >= again.first
         ]
         assert list(map(content, read_all(source))) == list(map(content, rest))
-        assert source.ends() is not None
 
-    def test_a_partition_can_be_sought_at_any_time(self, source: Source) -> None:
+    def test_a_partition_can_be_sought_between_two_batches(self, source: Source) -> None:
+        if not self.can_be_read_again:
+            pytest.skip("it can only be read once")
         begin(source)
         first = source.read()
-        assert first is not None
-        second = source.read()
-        assert second is not None
-        if self.can_be_read_again:
-            source.seek(first.partition, first.first)
-            batches = [first, second, *read_all(source)]
-            assert [content(batch) for batch in batches].count(content(first)) == 2
+        assert first
+        read = [content(first), content(source.read() or first)]
+        source.seek(first.partition, first.first)
+        read += map(content, read_all(source))
+        assert read.count(content(first)) == 2
 
     def test_checkpoints_change_nothing_of_what_is_read(self, source: Source) -> None:
         begin(source)

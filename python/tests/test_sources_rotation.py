@@ -271,6 +271,15 @@ def test_a_newcomer_that_only_begins_as_a_log_does_is_read_at_once() -> None:
     assert len(run.read().lines) == 600 + 101
 
 
+def test_until_the_end_an_uncompressed_copy_is_read_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    append("a.log", CONTENT)
+    run = Run("*.log")
+    run.finish()
+    shutil.copy("a.log", "b.log")
+    assert len(Run("*.log", run).finish()) == 500
+    assert "each is read" in caplog.text
+
+
 def test_until_the_end_a_compressed_copy_beside_its_log_is_waited_for() -> None:
     append("a.log", CONTENT)
     run = Run("a.log*")

@@ -152,12 +152,13 @@ class Inventory:
             self._refuse(place, error)
 
     def _must_wait(self, place: Place, content: Content, logs: Sequence[LogFile]) -> bool:
+        """Whether it is not clear yet if a file is a copy of a log that is there."""
         log = next((log for log in logs if log.place and _is_alike(content, log)), None)
         if log is None:
             return False
-        if self._until_end and isinstance(content, Plain) and not log.is_compressed:
-            return False
-        if log.is_linked() and not 0 <= time.time() - place.changed < COPY_PATIENCE:
+        is_changing = 0 <= time.time() - place.changed < COPY_PATIENCE
+        are_plain = isinstance(content, Plain) and not log.is_compressed
+        if (log.is_linked() and not is_changing) or (self._until_end and are_plain):
             logger.warning("%s begins as %s does, and both are there: each is read", place.path, log.shown)
             return False
         if place.id not in self._waiting:

@@ -1,7 +1,7 @@
-"""What Python processes say to each other through the BEAM, which passes it on unread: msgpack, and nothing else.
+"""What Python processes say to each other through the BEAM, which does not read it: msgpack, only.
 
-Every payload has one shape, given here once as a type, so that both ends agree on it. `unpack` raises `ValueError` on bytes
-that are not msgpack; it makes no objects but numbers, text, bytes, lists and maps.
+Every payload has one shape, given here once as a type, so that both ends agree on it. `unpack` raises
+`ValueError` on bytes that are not msgpack; it makes no objects but numbers, text, bytes, lists and maps.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import msgpack
 
 
 class Letter(TypedDict):
-    """A dead letter: a record that could not be counted, with all that is needed to see why and to replay it."""
+    """A dead letter: a record that could not be counted, with what is needed to see why and to replay it."""
 
     partition: str
     shown: str
@@ -39,7 +39,7 @@ class Columns(TypedDict):
 
 
 class Result(TypedDict):
-    """What a batch came to: the deltas of every metric by name, dead letters, and counts of rows for the log."""
+    """What a batch came to: metrics' deltas by name, dead letters, and counts of rows for the log."""
 
     metrics: dict[str, Columns]
     letters: list[Letter]
@@ -49,7 +49,7 @@ class Result(TypedDict):
 
 
 class KnownPartition(TypedDict):
-    """A partition as the store remembers it. `meta` and `mark` are the source's own, unread by anybody else."""
+    """A partition as the store remembers it. `meta` and `mark` are the source's own, unread by others."""
 
     partition: str
     shown: str
@@ -59,9 +59,10 @@ class KnownPartition(TypedDict):
 
 
 class Known(TypedDict):
-    """What a source is told when it starts. Once `started`, a partition that is not listed starts at its beginning.
+    """What a source is told when it starts. Once `started`, a partition that is not listed is a new one.
 
-    Before, `start` is where a reset said to begin (`earliest`, `latest` or a time), and None leaves that to the run.
+    It starts at its beginning then. Before, `start` is where a reset said to begin (`earliest`, `latest` or a
+    time), and None leaves that to the run.
     """
 
     generation: str
@@ -97,7 +98,7 @@ Claim = tuple[bytes, str, int]
 
 
 def pack(payload: Any) -> bytes:
-    """Encode a payload of any of the shapes above; integers must fit 64 bits (metrics encode larger ones as text)."""
+    """Encode a payload of any of the shapes above; integers must fit 64 bits (metrics write text)."""
     packed: bytes = msgpack.packb(payload, use_bin_type=True)
     return packed
 

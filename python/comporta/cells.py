@@ -37,9 +37,7 @@ def bucketed(
     width = every * 1000
     buckets = [time // width for time in times]
     if horizon is not None:
-        first = (
-            -(-horizon // width) - 1
-        )  # the bucket that ends at the horizon or is the first to end after it
+        first = -(-horizon // width) - 1  # of those that do not end before it
         rows = [row for row, bucket in zip(rows, buckets, strict=True) if bucket >= first]
         buckets = [bucket for bucket in buckets if bucket >= first]
     groups = number(zip(buckets, map(keys.indexes.__getitem__, rows), strict=True))
@@ -52,11 +50,9 @@ def deltas(metric: Metric[Any], cells: Cells, checked: Checked) -> Columns:
     groups = cells.groups
     values: Sequence[Any] = cells.rows
     if metric.of is not None:
-        column, null = (
-            (checked.texts[metric.of], NULL)
-            if metric.takes is Takes.TEXTS
-            else (checked.numbers[metric.of], None)
-        )
+        is_text = metric.takes is Takes.TEXTS
+        column: Sequence[Any] = checked.texts[metric.of] if is_text else checked.numbers[metric.of]
+        null = NULL if is_text else None
         values = [column[row] for row in cells.rows]
         if null in values:
             present = [index for index, value in enumerate(values) if value != null]

@@ -12,14 +12,11 @@ from comporta.records import Decoded, Header
 from comporta.rows import Rows
 from comporta.values import NULL
 
-WHOLE = (
-    15  # bytes of an id that is kept as it is; a longer one is a hash of 16 bytes, so that the two never meet
-)
+# Bytes of an id that is kept as it is. A longer one becomes a hash of 16 bytes, so that the two never meet.
+WHOLE = 15
 
 Claims = Callable[[list[Claim]], bytes]
-"""Claims ids: for each one byte, 1 for the first to claim it (or the same position again), 0 for a
-duplicate.
-"""
+"""Claims ids: a byte for each, 1 for the first to claim it (or its own position again), 0 for a duplicate."""
 
 
 def fresh_rows(
@@ -33,9 +30,8 @@ def fresh_rows(
         wanted.append(None if id is None else (short(id), partitions[record], offsets[record]))
     claims = list(dict.fromkeys(each for each in wanted if each is not None))
     first = dict(zip(claims, claim(claims) if claims else b"", strict=True))
-    return [row for row, each in zip(good, wanted, strict=True) if each is None or first[each]], wanted.count(
-        None
-    )
+    fresh = [row for row, each in zip(good, wanted, strict=True) if each is None or first[each]]
+    return fresh, wanted.count(None)
 
 
 def short(id: bytes) -> bytes:

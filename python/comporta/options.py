@@ -6,6 +6,7 @@ the file and the line of the call in the user's code.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterable
@@ -17,7 +18,7 @@ from comporta.errors import DefinitionError
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 LONGEST = 36_500 * 86400  # seconds; event times leave as much room at both ends of what dates can say
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", re.ASCII)
-OWN_FOLDER = str(Path(__file__).parent)
+OWN_FOLDER = f"{Path(__file__).parent}{os.sep}"
 
 
 def invalid(what: str) -> DefinitionError:

@@ -7,11 +7,11 @@ import inspect
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from comporta.errors import Hopeless, TransformError
+from comporta.options import OWN_FOLDER
 from comporta.records import Decoded, Failure
 from comporta.rows import Rows
 from comporta.scalars import clean, shown
@@ -20,7 +20,6 @@ HOPELESS = 1000  # failures in a row, when nothing of the pipeline has ever succ
 TRACEBACKS = 1000  # of a batch; those of a million records would not fit into a frame
 LONGEST_TRACEBACK = 8000  # characters
 NAMED = 100  # rows whose fields are collected, so that a warning can name them
-OWN_FOLDER = str(Path(__file__).parent)
 
 
 class Transform(abc.ABC):

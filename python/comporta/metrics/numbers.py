@@ -26,14 +26,16 @@ class Exact(NamedTuple):
         theirs = other.numerator << (scale - other.scale)
         return reduced(ours + theirs, scale)
 
+    def rounded(self) -> Number:
+        """The number as an int where it is whole, else as the nearest float."""
+        return self.over(1) if self.scale else self.numerator
+
     def over(self, count: int) -> Number:
-        """The number divided by `count`, rounded once; an int where that is exact and `count` is 1."""
+        """The number divided by `count`, as the nearest float; beyond what a float can say, as an int."""
         divisor = count << self.scale
-        if divisor == 1:
-            return self.numerator
         try:
             return self.numerator / divisor
-        except OverflowError:  # beyond what a float can say
+        except OverflowError:
             return self.numerator // divisor
 
 

@@ -38,7 +38,7 @@ class Sum(Metric[Exact]):
         return Exact(int(unpack_number(numerator)), scale)
 
     def value(self, state: Exact) -> Number:
-        return state.over(1)
+        return state.rounded()
 
 
 def sums(groups: Sequence[int], values: Sequence[Number], count: int) -> list[Exact]:

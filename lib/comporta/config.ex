@@ -12,7 +12,7 @@ defmodule Comporta.Config do
   | `COMPORTA_DEAD` | where dead letters go | the store |
   | `COMPORTA_WORKERS` | how many Python workers | the number of cores |
   | `COMPORTA_START` | `earliest`, `latest` or a time: where partitions start that are there at the first run | `earliest` |
-  | `COMPORTA_UNTIL_END` | `true`: stop at the end that the source has now | `false` |
+  | `COMPORTA_UNTIL_END` | `true`: stop at the end that the source has now | `false`; `true` for stdin |
   | `COMPORTA_FLUSH_EVERY` | how often results are made durable | `1s` |
   | `COMPORTA_BATCH_TIMEOUT` | how long a worker may take for a batch | `60s` |
   | `COMPORTA_WORKER_MEMORY` | resident memory at which a worker is replaced | `1GiB` |
@@ -125,6 +125,8 @@ defmodule Comporta.Config do
   defp complete(%{file: file, source: nil}) when file != nil,
     do: throw({:invalid, "SOURCE", "", "given, such as file:logs/*.log, or - for stdin"})
 
+  # What stdin holds ends for good where it ends.
+  defp complete(%{source: "-"} = config), do: %{config | until_end: true}
   defp complete(config), do: config
 
   defp text(env, variable) do

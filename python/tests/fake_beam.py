@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import socket
 import subprocess
 import sys
@@ -32,8 +31,7 @@ class FakeBeam:
                 stdin=subprocess.DEVNULL,
             )
             peer, _ = listener.accept()
-        self._socket = peer.detach()
-        self._connection = Connection(self._socket)
+        self._connection = Connection(peer.detach())
         self.logged: list[str] = []
         hello = self.receive()
         assert hello.kind == "hello"
@@ -46,8 +44,7 @@ class FakeBeam:
     def receive(self) -> Frame:
         """The next frame that is not a line for the log; those are kept in `logged`."""
         while True:
-            readable, _, _ = select.select([self._socket], [], [], TIMEOUT)
-            assert readable, "the program says nothing"
+            assert self._connection.wait(TIMEOUT), "the program says nothing"
             frame = self._connection.receive()
             if frame.kind != "log":
                 return frame

@@ -3,7 +3,7 @@ defmodule Comporta.ConfigTest do
 
   alias Comporta.Config
 
-  @least %{"COMPORTA_FILE" => "a.py", "COMPORTA_SOURCE" => "-"}
+  @least %{"COMPORTA_FILE" => "a.py", "COMPORTA_SOURCE" => "file:a.log"}
 
   defp config(env), do: Config.from_env(Map.merge(@least, env))
 
@@ -25,6 +25,10 @@ defmodule Comporta.ConfigTest do
                "COMPORTA_BATCH_TIMEOUT" => "1.5m",
                "COMPORTA_MAX_IN_FLIGHT" => "1.5MiB"
              })
+  end
+
+  test "stdin is read to its end" do
+    assert {:ok, %{until_end: true}} = config(%{"COMPORTA_SOURCE" => "-"})
   end
 
   test "a name after the file chooses the pipeline" do

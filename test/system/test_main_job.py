@@ -67,7 +67,7 @@ def test_record_and_batch_transforms_agree_on_one_and_on_two_workers(workplace: 
 
 def test_stdin(workplace: Workplace) -> None:
     answer = subprocess.run(
-        f"cat {EXAMPLES / 'access.log'} | {COMMAND} run {FILE} --source - --until-end",
+        f"cat {EXAMPLES / 'access.log'} | {COMMAND} run {FILE} --source -",
         shell=True,
         cwd=workplace.folder,
         capture_output=True,

@@ -52,7 +52,7 @@ def main() -> NoReturn:
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
     status = 1
     try:
-        status = comporta.main(standalone_mode=False) or 0
+        status = comporta.main(prog_name="comporta", standalone_mode=False) or 0
     except click.ClickException as error:
         status = error.exit_code
         if not _is_json():

@@ -145,6 +145,8 @@ class LogFile:
             os.close(self._descriptor)
         self._descriptor = self._content = self._cutter = None
 
+    __del__ = close
+
     def _look_again(self) -> None:
         self._cutter = None
         self._seen = None

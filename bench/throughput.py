@@ -51,7 +51,7 @@ def bare_loop(path: Path) -> tuple[float, dict[str, int]]:
             row = module.parse(line.rstrip(b"\r\n"))
             statuses[row["status"]] += 1
             pages[row["path"]] += 1
-            visitors.add(row["ip"])
+            visitors.add(row["visitor"])
             total += row["bytes"]
     return time.perf_counter() - started, {str(status): count for status, count in statuses.items()}
 

@@ -88,7 +88,7 @@ def main() -> None:
         generate(source, args.lines)
         empty.touch()
         runs = {
-            f"{kind}, {workers} workers": (path, workers)
+            f"{kind}, workers: {workers}": (path, workers)
             for kind, path in EXAMPLES.items()
             for workers in (1, 2)
         }

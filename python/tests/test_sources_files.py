@@ -362,3 +362,12 @@ def test_a_corrupt_gzip_stops_alone_while_others_are_followed(caplog: pytest.Log
         file.write(b"two\n")
     run.lines.clear()
     assert run.read().lines == [b"two"]
+
+
+def test_a_batch_of_tiny_lines_is_bounded_by_their_number() -> None:
+    Path("a.log").write_bytes(b"\n" * 120_001 + b"end")
+    source = open_source("file:a.log", NOTHING, "earliest", True, Limits(1 << 20, 1 << 20))
+    begin(source)
+    batches = read_all(source)
+    assert [batch.count for batch in batches] == [50_000, 50_000, 20_001, 1]
+    assert b"".join(batch.payload for batch in batches) == Path("a.log").read_bytes()

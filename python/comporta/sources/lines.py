@@ -10,6 +10,9 @@ from comporta.sources.contract import OVERSIZED_HEAD, Format, Limits
 
 FINGERPRINT = 1024  # bytes before a position, or at a file's beginning, that tell one content from another
 
+# Lines in a batch: what a worker makes of them grows with their number, and tiny ones are many to a MiB.
+MOST_LINES = 50_000
+
 
 @dataclass(frozen=True)
 class Slice:
@@ -68,9 +71,8 @@ class Cutter:
         if self._searched <= base:
             data = self._content.read(base, self._limits.batch_bytes)
             if length := _length_of_lines(data, None if until is None else until - base):
-                return self._slice(
-                    "lines", base, length, data.count(b"\n", 0, length), memoryview(data)[:length]
-                )
+                length, count = _at_most(MOST_LINES, data, length)
+                return self._slice("lines", base, length, count, memoryview(data)[:length])
             if len(data) < self._limits.batch_bytes:
                 is_given = is_final and self._content.damage is None and (data or base > self.position)
                 return self._slice("lines", base, len(data), 1 if data else 0, data) if is_given else None
@@ -111,6 +113,17 @@ class Cutter:
         mark = mark_at(self._content, next)
         self._content.release(next - FINGERPRINT)
         return Slice(format, base, first, next, count, payload, mark)
+
+
+def _at_most(lines: int, data: bytes, length: int) -> tuple[int, int]:
+    """The length of the first `lines` lines of those in `data[:length]`, and how many they are."""
+    count = data.count(b"\n", 0, length)
+    if count <= lines:
+        return length, count
+    end = 0
+    for _ in range(lines):
+        end = data.index(b"\n", end) + 1
+    return end, lines
 
 
 def _length_of_lines(data: bytes, until: int | None) -> int:

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 APPLICATION_ID = 0x436F6D70  # "Comp"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SMALLEST = (
     512  # bytes of the smallest database; SQLite would overwrite a file that is smaller, whatever it holds
 )
@@ -45,7 +45,8 @@ CREATE TABLE generations (
     start TEXT,
     started INTEGER NOT NULL DEFAULT 0,
     definition TEXT NOT NULL,
-    retired TEXT NOT NULL);
+    retired TEXT NOT NULL,
+    origin TEXT);
 CREATE UNIQUE INDEX current_generation ON generations (pipeline) WHERE current;
 
 CREATE TABLE partitions (

@@ -14,6 +14,7 @@ from typing import Literal
 from comporta.definition import Definition
 from comporta.errors import DefinitionError
 from comporta.metrics.contract import MetricDefinition
+from comporta.payloads import Origin
 
 MEANING: tuple[Literal["kind", "of", "by", "every", "k"], ...] = ("kind", "of", "by", "every", "k")
 """The parts of a metric's definition that its rows depend on."""
@@ -26,7 +27,7 @@ class Generation:
     `definition` is that of the last run, `retired` are the metrics that it no longer
     has; `start` is where `comporta reset` said to begin (`earliest`, `latest` or a time; None: as the run
     says). Once `started`, every partition has the offset it starts at. It has `succeeded` when a record did
-    not end as a letter.
+    not end as a letter. `origin` is None for files, and until it is decided.
     """
 
     pipeline: str
@@ -36,6 +37,7 @@ class Generation:
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     started: bool = False
     succeeded: bool = False
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,16 @@ class Result(TypedDict):
     without_id: int
 
 
+class Origin(TypedDict):
+    """Where a generation began to read Kafka, decided once: topics' ids (hex), and offsets by partition.
+
+    A partition, `TOPIC/NUMBER`, that is not among `starts` was added later, and starts at its beginning.
+    """
+
+    topics: dict[str, str]
+    starts: dict[str, int]
+
+
 class KnownPartition(TypedDict):
     """A partition as the store remembers it. `meta` and `mark` are the source's own, unread by others."""
 
@@ -62,13 +72,14 @@ class Known(TypedDict):
     """What a source is told when it starts. Once `started`, a partition that is not listed is a new one.
 
     It starts at its beginning then. Before, `start` is where a reset said to begin (`earliest`, `latest` or a
-    time), and None leaves that to the run.
+    time), and None leaves that to the run. Of Kafka, `origin` says all of that instead.
     """
 
     generation: str
     started: bool
     start: str | None
     partitions: list[KnownPartition]
+    origin: Origin | None
 
 
 class AssignedPartition(TypedDict):

@@ -33,7 +33,7 @@ class Batch:
     Under `probation` nothing of the pipeline has ever succeeded.
     """
 
-    format: Literal["lines", "records", "oversized"]
+    format: Literal["lines", "records", "oversized", "kafka"]
     partition: str
     shown: str
     base: int

@@ -105,6 +105,7 @@ class Store:
             started=generation.started,
             start=generation.start,
             partitions=partitions,
+            origin=generation.origin,
         )
         self._send("known", id, payloads.pack(known))
 

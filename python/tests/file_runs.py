@@ -42,6 +42,7 @@ class Run:
             started=before is not None,
             start=None,
             partitions=list(self.partitions.values()),
+            origin=None,
         )
         self.source = open_files(pattern, known, **options)  # type: ignore[arg-type]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from steps import assigned, definition, generation, letter, metric, step
 
 from comporta.errors import SupersededError
 from comporta.generations import Generation
+from comporta.payloads import Origin
 from comporta.sinks import Checkpoint, Ledger, Sink
 
 Connect = Callable[[], Sink]
@@ -57,6 +59,17 @@ class SinkContract:
         assert sink.install(other, instead_of=None)
         assert sink.current("access-log") == current
         assert sink.current("other") == other
+
+    def test_where_a_generation_began_is_decided_once(self, connect: Connect, current: Generation) -> None:
+        first = {"topics": {"access": "00"}, "starts": {"access/0": 1 << 40, "access/1": 0}}
+        assert connect().originate(current.id, Origin(first)) == first
+        assert connect().originate(current.id, Origin({"topics": {}, "starts": {}})) == first
+        assert connect().current("access-log") == replace(current, origin=Origin(first))
+
+    def test_where_it_begins_may_come_with_a_generation(self, sink: Sink) -> None:
+        new = replace(generation(), origin=Origin({"topics": {"access": "00"}, "starts": {"access/0": 3}}))
+        assert sink.install(new, instead_of=None)
+        assert sink.current("access-log") == new
 
     def test_a_generation_is_defined_anew(self, sink: Sink, current: Generation) -> None:
         renewed = Generation(

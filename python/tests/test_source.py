@@ -69,6 +69,7 @@ class Source:
             started=bool(self.known),
             start=None,
             partitions=[each for each in self.known.values() if each["partition"] != "replay"],
+            origin=None,
         )
         self.beam = FakeBeam("source", payloads.pack(known), **self.start)
         self.is_listed = False

@@ -16,7 +16,7 @@ from typing import Any
 
 from comporta.generations import Generation
 from comporta.letters import LetterId
-from comporta.payloads import AssignedPartition, Letter
+from comporta.payloads import AssignedPartition, Letter, Origin
 
 REPLAY = "replay"
 """The partition of the replay log, in which dead letters are counted that were replayed."""
@@ -95,6 +95,10 @@ class Sink(abc.ABC):
     @abc.abstractmethod
     def install(self, generation: Generation, instead_of: str | None) -> bool:
         """Make a new generation current, if that of the id `instead_of` (None: none) still is; whether so."""
+
+    @abc.abstractmethod
+    def originate(self, generation: str, origin: Origin) -> Origin:
+        """Decide where a generation began to read, unless that is decided; what holds."""
 
     @abc.abstractmethod
     def redefine(self, generation: Generation) -> None:

@@ -20,7 +20,7 @@ from comporta.errors import SupersededError
 from comporta.generations import Generation
 from comporta.letters import LetterId, write_letters
 from comporta.ownership import Ownership
-from comporta.payloads import AssignedPartition
+from comporta.payloads import AssignedPartition, Origin
 from comporta.sinks.contract import Cell, Checkpoint, Ledger, Sink, Snapshot
 
 CHECKPOINT = "partition, shown, start, upto, flush, mark, meta, consumed, counted, dropped, duplicates, dead"
@@ -50,17 +50,33 @@ class SQLiteSink(Sink):
                 return False
             connection.execute("UPDATE generations SET current = 0 WHERE id = ?", [instead_of])
             connection.execute(
-                "INSERT INTO generations (id, pipeline, current, created, start, definition, retired)"
-                " VALUES (?, ?, 1, ?, ?, ?, ?)",
+                "INSERT INTO generations (id, pipeline, current, created, start, definition, retired, origin)"
+                " VALUES (?, ?, 1, ?, ?, ?, ?, ?)",
                 [
                     generation.id,
                     generation.pipeline,
                     int(time.time()),
                     generation.start,
                     *_definition(generation),
+                    generation.origin and json.dumps(generation.origin),
                 ],
             )
             return True
+
+        with self._writing:
+            return self._writer.write(work)
+
+    def originate(self, generation: str, origin: Origin) -> Origin:
+        def work(connection: sqlite3.Connection) -> Origin:
+            connection.execute(
+                "UPDATE generations SET origin = ? WHERE id = ? AND origin IS NULL",
+                [json.dumps(origin), generation],
+            )
+            (decided,) = connection.execute(
+                "SELECT origin FROM generations WHERE id = ?", [generation]
+            ).fetchone()
+            held: Origin = json.loads(decided)
+            return held
 
         with self._writing:
             return self._writer.write(work)
@@ -235,12 +251,13 @@ class SQLiteSink(Sink):
 
 def _current(connection: sqlite3.Connection, pipeline: str) -> Generation | None:
     row = connection.execute(
-        "SELECT id, start, started, definition, retired FROM generations WHERE pipeline = ? AND current",
+        "SELECT id, start, started, definition, retired, origin FROM generations"
+        " WHERE pipeline = ? AND current",
         [pipeline],
     ).fetchone()
     if row is None:
         return None
-    identity, start, started, definition, retired = row
+    identity, start, started, definition, retired, origin = row
     succeeded = connection.execute(
         "SELECT 1 FROM partitions WHERE generation = ? AND consumed > dead LIMIT 1", [identity]
     ).fetchone()
@@ -252,6 +269,7 @@ def _current(connection: sqlite3.Connection, pipeline: str) -> Generation | None
         id=identity,
         started=bool(started),
         succeeded=succeeded is not None,
+        origin=origin and json.loads(origin),
     )
 
 

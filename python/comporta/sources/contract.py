@@ -8,13 +8,14 @@ waits. One that has an event loop of its own keeps it behind these methods.
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from comporta.payloads import AssignedPartition
 
-Format = Literal["lines", "records", "oversized"]
+Format = Literal["lines", "records", "oversized", "kafka"]
 
 OVERSIZED_HEAD = 64 << 10
 """Bytes that are kept of a record that is too long to be handed over."""
@@ -55,9 +56,31 @@ class Source(abc.ABC):
     Any method may raise `SourceError`, in words: then the pipeline stops, its position kept.
     """
 
+    unit = "bytes"
+    """What `backlog` counts in."""
+
+    patience = math.inf
+    """Seconds without a sign of life of the BEAM after which the source's process ends itself."""
+
     @abc.abstractmethod
     def discover(self) -> list[AssignedPartition]:
         """Partitions taken on since the last call; called first of all, and about once a second."""
+
+    def revoked(self) -> list[str]:
+        """Partitions lost since the last call: what is in flight of them is for others to do.
+
+        Asked before `discover`, which may tell of the same partition again, newly taken on.
+        """
+        return []
+
+    def wants_drain(self) -> bool:
+        """Whether, now, partitions may be about to be lost: `read` gives nothing meanwhile, and what is in
+        flight had best be finished and flushed; then `drained` is called.
+        """
+        return False
+
+    def drained(self) -> None:  # noqa: B027
+        """Nothing that was read is in flight any more, and all of it is durable."""
 
     @abc.abstractmethod
     def is_listed(self) -> bool:

@@ -5,7 +5,7 @@ For each SERVICE of `KAFKA`, `CASSANDRA` and `REDIS`:
 | variable | meaning |
 | --- | --- |
 | `COMPORTA_SERVICE_USERNAME` | who connects |
-| `COMPORTA_SERVICE_PASSWORD`, `COMPORTA_SERVICE_PASSWORD_FILE` | the password, or a file that begins with it |
+| `COMPORTA_SERVICE_PASSWORD`, `COMPORTA_SERVICE_PASSWORD_FILE` | the password, or a file of it |
 | `COMPORTA_SERVICE_TLS` | `on` or `off`; `on` where a file below is given or the URL says so |
 | `COMPORTA_SERVICE_CA_FILE` | certificates to trust instead of the system's, PEM |
 | `COMPORTA_SERVICE_CERTIFICATE_FILE`, `COMPORTA_SERVICE_KEY_FILE` | a client's certificate and key, PEM |

@@ -18,6 +18,7 @@ from comporta.cli.display import json_event
 from comporta.cli.query import query
 from comporta.cli.reset import reset
 from comporta.cli.run import run
+from comporta.cli.services import services
 from comporta.cli.validate import validate
 from comporta.errors import ComportaError, UsageError
 
@@ -41,7 +42,7 @@ def comporta() -> None:
     """
 
 
-for command in (run, query, audit, dead, reset, validate):
+for command in (run, query, audit, dead, reset, validate, services):
     comporta.add_command(command)
 
 

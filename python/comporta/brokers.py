@@ -79,12 +79,12 @@ def settings(address: KafkaAddress) -> dict[str, Any]:
 
 def topics(address: KafkaAddress, failure: Failure = SourceError) -> dict[str, Topic | None]:
     """What brokers know of the address's topics, None for one that is missing."""
-    return asyncio.run(topics_async(address, failure))
+    return asyncio.run(find_topics(address, failure))
 
 
 def topic_ids(address: KafkaAddress, failure: Failure = SourceError) -> dict[str, str]:
     """The ids, hex, of the address's topics. Raises `failure` where one is missing."""
-    return asyncio.run(topic_ids_async(address, failure))
+    return asyncio.run(find_topic_ids(address, failure))
 
 
 def ensure_topics(
@@ -101,11 +101,11 @@ def ensure_topics(
     brokers' default. One that is there already stays as it is.
     """
     return asyncio.run(
-        ensure_topics_async(address, partitions=partitions, like=like, config=config, failure=failure)
+        ensure_find_topics(address, partitions=partitions, like=like, config=config, failure=failure)
     )
 
 
-async def topics_async(address: KafkaAddress, failure: Failure = SourceError) -> dict[str, Topic | None]:
+async def find_topics(address: KafkaAddress, failure: Failure = SourceError) -> dict[str, Topic | None]:
     """`topics`, for callers with an event loop."""
 
     async def work(connection: AIOKafkaConnection) -> dict[str, Topic | None]:
@@ -114,17 +114,17 @@ async def topics_async(address: KafkaAddress, failure: Failure = SourceError) ->
     return await attempt(address, failure, work)
 
 
-async def topic_ids_async(address: KafkaAddress, failure: Failure = SourceError) -> dict[str, str]:
+async def find_topic_ids(address: KafkaAddress, failure: Failure = SourceError) -> dict[str, str]:
     """`topic_ids`, for callers with an event loop."""
     ids = {}
-    for name, topic in (await topics_async(address, failure)).items():
+    for name, topic in (await find_topics(address, failure)).items():
         if topic is None:
             raise missing(address, name, failure)
         ids[name] = topic.id
     return ids
 
 
-async def ensure_topics_async(
+async def ensure_find_topics(
     address: KafkaAddress,
     *,
     partitions: int = 1,

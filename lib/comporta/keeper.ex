@@ -39,10 +39,11 @@ defmodule Comporta.Keeper do
 
   @impl true
   # A store that was started again is ready again, and nothing new.
-  def handle_info({:run, {:ready, generation}}, %{generation: generation} = state), do: {:noreply, state}
+  def handle_info({:run, {:ready, generation, _dead}}, %{generation: generation} = state),
+    do: {:noreply, state}
 
-  def handle_info({:run, {:ready, generation}}, state) do
-    Progress.banner(state.run, generation)
+  def handle_info({:run, {:ready, generation, dead}}, state) do
+    Progress.banner(state.run, generation, dead)
     {:noreply, %{state | generation: generation}}
   end
 

@@ -25,8 +25,8 @@ defmodule Comporta.Progress do
   def start_link(config), do: GenServer.start_link(__MODULE__, config, name: __MODULE__)
 
   @doc "A pipeline is about to run."
-  @spec banner(Run.t(), binary) :: :ok
-  def banner(run, generation), do: GenServer.cast(__MODULE__, {:banner, run, generation})
+  @spec banner(Run.t(), binary, binary) :: :ok
+  def banner(run, generation, dead), do: GenServer.cast(__MODULE__, {:banner, run, generation, dead})
 
   @doc "A pipeline waits, and for what."
   @spec waiting(String.t()) :: :ok
@@ -54,8 +54,8 @@ defmodule Comporta.Progress do
   end
 
   @impl true
-  def handle_cast({:banner, run, generation}, state) do
-    report(state, banner_header(run, generation))
+  def handle_cast({:banner, run, generation, dead}, state) do
+    report(state, banner_header(run, generation, dead))
     {:noreply, %{state | pipeline: run.name}}
   end
 
@@ -109,7 +109,7 @@ defmodule Comporta.Progress do
     ArgumentError -> :ok
   end
 
-  defp banner_header(%{config: config, definition: definition} = run, generation) do
+  defp banner_header(%{config: config, definition: definition} = run, generation, dead) do
     %{
       kind: :banner,
       comporta: to_string(Application.spec(:comporta, :vsn)),
@@ -120,7 +120,7 @@ defmodule Comporta.Progress do
       source: config.source,
       store: run.store,
       claims: if(definition.dedup, do: run.claims),
-      dead: config.dead || run.store,
+      dead: dead,
       workers: config.workers,
       guarantee: guarantee(config.source),
       generation: generation

@@ -106,6 +106,31 @@ def redis(url: str) -> RedisAddress:
     return RedisAddress(nodes, url.startswith("rediss:"), int(path or 0))
 
 
+def dead_letters(dead: str | None, source: str | None, store: str) -> str:
+    """Where dead letters are: as given, else a topic beside a Kafka source's, else in an SQLite store.
+
+    `source` is None where it is not known. Raises `UsageError` where letters cannot be there.
+    """
+    if dead is None and source and scheme(source) == "kafka":
+        return str(kafka(source).dead)
+    if dead is None and scheme(store) == "sqlite":
+        return store
+    if dead is None:
+        raise UsageError(
+            "a Cassandra store keeps no dead letters: say where they are with --dead, such as"
+            " kafka://127.0.0.1:9092/access.dead"
+        )
+    if scheme(dead) == "kafka":
+        if len(kafka(dead).topics) > 1:
+            raise UsageError(f"{dead!r} names several topics: dead letters are in one")
+    elif dead != store:
+        raise UsageError(
+            f"dead letters cannot be in {dead!r}: give a topic, such as kafka://127.0.0.1:9092/access.dead,"
+            " or leave it to the SQLite store"
+        )
+    return dead
+
+
 def _split(
     url: str, schemes: set[str], right: str, known: set[str]
 ) -> tuple[list[tuple[str, int | None]], str, dict[str, str]]:

@@ -50,8 +50,10 @@ COLUMNS = (
 QUOTED = ", ".join(f'letters."{column}"' for column in COLUMNS)
 
 
-def open_letters(url: str, generation: str) -> LetterStore:
-    """The dead letters of one generation, in the store that a URL `sqlite:PATH` names."""
+def open_letters(url: str, generation: str, dead: str | None = None, pipeline: str = "") -> LetterStore:
+    """The dead letters of one generation of `pipeline`: in the topic `dead`, if that is one, else in the
+    store that `url` names, `sqlite:PATH`.
+    """
     return SQLiteLetters(url, generation)
 
 

@@ -5,17 +5,19 @@ for.
 from __future__ import annotations
 
 import heapq
+import sys
 import time
 from collections import deque
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from comporta import payloads, program
+from comporta.addresses import dead_letters, scheme
 from comporta.connection import Connection, Frame, ProtocolError
 from comporta.errors import ComportaError
 from comporta.etf import Atom
 from comporta.letters import open_letters
-from comporta.payloads import Known
+from comporta.payloads import AssignedPartition, Known
 from comporta.sources import Limits, Source, open_source
 from comporta.sources.replay import Replay
 
@@ -31,10 +33,14 @@ class Reader:
         self._connection = connection
         self._sources = deque(sources)  # the one whose turn it is first
         self._owners: dict[str, Source] = {}
+        self._assigned: dict[str, AssignedPartition] = {}
         self._assignments: dict[str, int] = {}
+        self._heard_at = time.monotonic()
+        self._draining: set[Source] = set()
         self._credit = 0
         self._discover_at = 0.0
         self._is_listed = False
+        self._unit = self._sources[0].unit
 
     def serve(self) -> NoReturn:
         """Read until the BEAM closes the connection, which raises `Closed`."""
@@ -42,10 +48,13 @@ class Reader:
             if time.monotonic() >= self._discover_at:
                 self._discover_at = time.monotonic() + DISCOVER_EVERY
                 self._discover()
+            self._check_rebalance()
             has_sent = self._credit > 0 and self._send_next()
             while self._wait(0 if has_sent else POLL):
+                self._heard_at = time.monotonic()
                 self._answer(self._connection.receive())
                 has_sent = True  # and is asked again before it waits
+            self._check_patience()
 
     def _wait(self, seconds: float) -> bool:
         descriptors = (
@@ -57,23 +66,68 @@ class Reader:
         header = frame.header
         if frame.kind == "pull":
             self._credit += header["count"]
+        elif frame.kind == "pulse":
+            pass  # that it came is what it says
         elif frame.kind == "seek":
-            partition = header["partition"].decode()
-            self._owners[partition].seek(partition, header["offset"])
-            self._assignments[partition] = header["assignment"]
+            self._seek(header["partition"].decode(), header["offset"], header["assignment"])
         elif frame.kind == "checkpoint":
             partition = header["partition"].decode()
-            self._owners[partition].checkpoint(partition, header["upto"])
+            if partition in self._assigned:
+                self._owners[partition].checkpoint(partition, header["upto"])
+        elif frame.kind == "announce":
+            self._announce(header["partition"])
+        elif frame.kind == "drained":
+            for source in self._draining:
+                source.drained()
+            self._draining.clear()
         else:
             raise ProtocolError(f"a {frame.kind} frame is not for the source")
+
+    def _seek(self, partition: str, offset: int, assignment: int) -> None:
+        if partition in self._assigned:  # and was not revoked while this came
+            self._owners[partition].seek(partition, offset)
+            self._assignments[partition] = assignment
+
+    def _announce(self, partition: bytes | None) -> None:
+        """Say again what is assigned: a partition, if it still is, or everything."""
+        if partition is None:
+            self._is_listed = False
+            found = list(self._assigned.values())
+        else:
+            found = [each for name, each in self._assigned.items() if name == partition.decode()]
+        if found:
+            self._send("assigned", payloads.pack(found))
+
+    def _check_rebalance(self) -> None:
+        """Have what is in flight finished while a source may be about to lose partitions."""
+        for source in self._sources:
+            if not source.wants_drain():
+                self._draining.discard(source)
+            elif source not in self._draining:
+                self._draining.add(source)
+                self._send("draining")
+
+    def _check_patience(self) -> None:
+        """End this process if the BEAM seems frozen: by now others may have gone on with its partitions."""
+        silent = time.monotonic() - self._heard_at
+        if silent > min(source.patience for source in self._sources):
+            self._connection.log(
+                "warning", f"the BEAM has been silent for {silent:.0f} s: nothing is held for it"
+            )
+            sys.exit(1)
 
     def _discover(self) -> None:
         assigned = []
         for source in self._sources:
+            for name in source.revoked():
+                self._assigned.pop(name, None)
+                self._assignments.pop(name, None)
+                self._send("revoked", partition=name)
             found = source.discover()
             self._owners |= {partition["partition"]: source for partition in found}
             assigned += found
         if assigned:
+            self._assigned |= {partition["partition"]: partition for partition in assigned}
             self._send("assigned", payloads.pack(assigned))
         self._send_ends()
         if not self._is_listed and all(source.is_listed() for source in self._sources):
@@ -81,7 +135,7 @@ class Reader:
             self._send("listed")
         backlog = [end for source in self._sources for end in source.backlog()]
         largest = heapq.nlargest(MOST_ENDS, backlog, key=lambda end: end[1])
-        self._send("lag", unit="bytes", ends=[[partition, offset] for partition, offset in largest])
+        self._send("lag", unit=self._unit, ends=[[partition, offset] for partition, offset in largest])
 
     def _send_ends(self) -> None:
         for source in self._sources:
@@ -122,14 +176,17 @@ class Reader:
 
 
 def run(connection: Connection, start: dict[str, Any], payload: memoryview) -> NoReturn:
-    """Open the source, and the replay log of an SQLite store beside it, and read them."""
+    """Open the source, and beside it the replay log, unless it brings that itself, and read them."""
     known: Known = payloads.unpack(payload)
     until_end = bool(start["until_end"])
     limits = Limits(start["batch_bytes"], start["max_record"])
-    sources = [open_source(start["source"].decode(), known, start["start"].decode(), until_end, limits)]
-    store = start["store"].decode()
-    if store.startswith("sqlite:"):
-        sources.append(Replay(open_letters(store, known["generation"]), until_end))
+    url, store, pipeline = (start[name].decode() for name in ("source", "store", "pipeline"))
+    dead = dead_letters(start["dead"] and start["dead"].decode(), url, store)
+    from_start = start["start"].decode()
+    sources = [open_source(url, known, from_start, until_end, limits, pipeline=pipeline, dead=dead)]
+    if scheme(url) != "kafka":
+        letters = open_letters(store, known["generation"], dead, pipeline)
+        sources.append(Replay(letters, until_end))
     connection.ready()
     try:
         Reader(connection, sources).serve()

@@ -18,6 +18,7 @@ from dataclasses import asdict, fields, replace
 from typing import Any, NoReturn
 
 from comporta import payloads, program
+from comporta.addresses import dead_letters
 from comporta.connection import Closed, Connection, Frame, ProtocolError
 from comporta.definition import Definition
 from comporta.errors import ComportaError, SupersededError
@@ -26,6 +27,7 @@ from comporta.generations import Generation, redefined
 from comporta.metrics import from_definition
 from comporta.payloads import AssignedPartition, Known, KnownPartition, Result
 from comporta.sinks import Checkpoint, Ledger, Sink, Snapshot, open_sink
+from comporta.sources import resolve
 
 logger = logging.getLogger("comporta.store")  # the module's own name is __main__
 
@@ -85,6 +87,12 @@ class Store:
             self._fold(header, frame.payload)
         elif frame.kind == "flush":
             self._start_flush(id)
+        elif frame.kind == "close":
+            self._finish_flush()
+            self._folds.pop(header["partition"].decode(), None)
+        elif frame.kind == "elsewhere":
+            for known in self._sink.checkpoints(self._generation.id):
+                self._send("elsewhere", id, partition=known.partition, upto=known.upto)
         else:
             raise ProtocolError(f"a {frame.kind} frame is not for the store")
 
@@ -161,7 +169,7 @@ class Store:
 
     def _run_flush(self, id: int, snapshots: Sequence[Snapshot]) -> None:
         try:
-            outcomes = self._sink.flush(self._generation.id, snapshots) if snapshots else []
+            outcomes = self._sink.flush(self._generation.id, snapshots)  # and see whether there was a reset
             with self._lock:
                 for snapshot, decided in zip(snapshots, outcomes, strict=True):
                     self._conclude(id, snapshot, decided)
@@ -235,8 +243,11 @@ class Notes:
             self._next = time.monotonic() + NOTES_EVERY
 
 
-def begin(sink: Sink, definition: Definition) -> Generation:
-    """The pipeline's current generation, made if there is none, under the definition of this run."""
+def begin(sink: Sink, definition: Definition, source: str, start: str) -> Generation:
+    """The pipeline's current generation, made if there is none, under the definition of this run.
+
+    Of a Kafka source, where it begins to read is decided now if it is not yet: as `start` says, or a reset.
+    """
     name = definition.name
     while (generation := sink.current(name)) is None:
         sink.install(Generation(name, definition), instead_of=None)
@@ -247,7 +258,10 @@ def begin(sink: Sink, definition: Definition) -> Generation:
         logger.info("not counted any more: %s", ", ".join(change.removed))
     if change.generation != generation:
         sink.redefine(change.generation)
-    return change.generation
+    generation = change.generation
+    if generation.origin is None and (origin := resolve(source, generation.start or start)) is not None:
+        generation = replace(generation, origin=sink.originate(generation.id, origin))
+    return generation
 
 
 def wait_to_own(connection: Connection, sink: Sink, pipeline: str) -> None:
@@ -263,10 +277,12 @@ def wait_to_own(connection: Connection, sink: Sink, pipeline: str) -> None:
 def run(connection: Connection, start: dict[str, Any], payload: memoryview) -> None:
     """Own the pipeline, and serve it until the connection ends."""
     definition = Definition.from_json(bytes(payload))
-    sink = open_sink(start["store"].decode(), create=True)
+    url, source, from_start = (start[name].decode() for name in ("store", "source", "start"))
+    dead = dead_letters(start["dead"] and start["dead"].decode(), source, url)
+    sink = open_sink(url, create=True, dead=dead, pipeline=definition.name)
     wait_to_own(connection, sink, definition.name)
-    generation = begin(sink, definition)
-    connection.ready(generation=generation.id, succeeded=generation.succeeded)
+    generation = begin(sink, definition, source, from_start)
+    connection.ready(generation=generation.id, succeeded=generation.succeeded, dead=dead)
     Store(connection, sink, generation).serve()
 
 

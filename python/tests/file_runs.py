@@ -9,7 +9,7 @@ from source_contract import LIMITS
 from comporta.payloads import AssignedPartition, Known, KnownPartition
 from comporta.sources import Batch, Limits, Source, open_source
 
-NOTHING: Known = {"generation": "g", "started": False, "start": None, "partitions": []}
+NOTHING: Known = {"generation": "g", "started": False, "start": None, "partitions": [], "origin": None}
 
 
 def open_files(

@@ -51,6 +51,8 @@ class Source:
             "store": store,
             "source": source,
             "start": "earliest",
+            "dead": None,
+            "pipeline": "access-log",
             "until_end": until_end,
             "batch_bytes": 1000,
             "max_record": 1 << 20,

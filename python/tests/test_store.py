@@ -17,9 +17,11 @@ from steps import assigned, definition, generation, letter, metric
 
 from comporta import payloads
 from comporta.connection import Closed, Frame
+from comporta.definition import Definition
 from comporta.metrics.contract import MetricDefinition
 from comporta.payloads import Letter
 from comporta.query import query
+from comporta.reset import reset
 from comporta.sinks import Ledger, open_sink
 
 LEDGER = Ledger(consumed=2, counted=2)
@@ -31,15 +33,24 @@ def url(tmp_path: Path) -> str:
     return f"sqlite:{tmp_path}/folder/store.db"
 
 
+def store(url: str, definition: Definition) -> FakeBeam:
+    return FakeBeam(
+        "store",
+        definition.to_json().encode(),
+        store=url,
+        source="file:*.log",
+        start="earliest",
+        dead=None,
+    )
+
+
 @pytest.fixture
 def run(url: str) -> Iterator[Run]:
     """Starts the program; all are ended after the test."""
     started: list[FakeBeam] = []
 
     def run(*metrics: MetricDefinition) -> FakeBeam:
-        started.append(
-            FakeBeam("store", definition(*metrics).to_json().encode(), store=url, start="earliest")
-        )
+        started.append(store(url, definition(*metrics)))
         return started[-1]
 
     yield run
@@ -289,9 +300,7 @@ class TestOwnership:
 
     def test_pipelines_share_a_file(self, run: Run, url: str) -> None:
         ready(run())
-        with FakeBeam(
-            "store", definition(name="other").to_json().encode(), store=url, start="earliest"
-        ) as other:
+        with store(url, definition(name="other")) as other:
             ready(other)
 
 
@@ -344,7 +353,7 @@ class TestRetention:
         kept = replace(
             definition(metric("requests", by=["x"], every=day), metric("total")), retention=30 * day
         )
-        with FakeBeam("store", kept.to_json().encode(), store=url, start="earliest") as beam:
+        with store(url, kept) as beam:
             ready(beam)
             open_partitions(beam)
             buckets = {(today - age * day, "[1]"): 1 for age in (0, 29, 30, 33, 400)}
@@ -475,3 +484,36 @@ def current_id(url: str) -> str:
     current = open_sink(url, create=False).current("access-log")
     assert current is not None
     return current.id
+
+
+class TestGroups:
+    """What a member of a group of runs needs, whose partitions come and go."""
+
+    def test_a_partition_that_is_given_up_is_folded_no_further(self, run: Run, url: str) -> None:
+        with run() as beam:
+            ready(beam)
+            open_partitions(beam, 1, "file-1", "file-2")
+            rows = {"requests": {(0, "[200]"): 1}}
+            fold(beam, 0, 10, rows=rows)
+            beam.send("close", 6, partition="file-1")
+            assert fold(beam, 10, 20, rows=rows) == "stale"
+            assert fold(beam, 0, 10, partition="file-2", rows=rows) == "folded"
+            flush(beam)
+        assert answers(url) == {"1970-01-01T00:00:00Z": 1}
+
+    def test_how_far_partitions_are_durable_is_told_whoever_reads_them(self, run: Run) -> None:
+        with run() as beam:
+            ready(beam)
+            open_partitions(beam, 1, "file-1", "file-2")
+            fold(beam, 0, 10)
+            flush(beam)
+            beam.send("close", 6, partition="file-1")
+            beam.send("elsewhere", 8)
+            told = [beam.receive().header for _ in range(2)]
+            assert {each["partition"]: each["upto"] for each in told} == {b"file-1": 10, b"file-2": 0}
+
+    def test_a_reset_is_noticed_without_anything_to_flush(self, run: Run, url: str) -> None:
+        with run() as beam:
+            ready(beam)
+            reset(definition(), open_sink(url, create=False), "earliest")
+            assert flush(beam)[-1].kind == "superseded"

@@ -3,29 +3,31 @@ defmodule Comporta.Pipeline.Assignments do
   What the source's stage knows of its partitions: under which assignment each is read, what of it is in flight, how far
   it is folded and durable, and where its end is.
 
-  The source names its partitions in payloads that only Python reads; each payload is one assignment, kept so that it
-  can be opened again.
+  The source names its partitions in payloads that only Python reads; each payload is one assignment. Of a partition
+  only the newest counts, and none once it is revoked.
   """
 
   alias Comporta.Pipeline.{Batch, Result}
 
   defstruct last: 0,
-            payloads: %{},
             opening: MapSet.new(),
             partitions: %{},
+            revoked: %{},
             in_flight: %{},
             ends: %{},
+            elsewhere: %{},
             listed?: false
 
   @type t :: %__MODULE__{
           last: non_neg_integer,
-          payloads: %{pos_integer => binary},
           opening: MapSet.t(pos_integer),
           partitions: %{binary => partition},
+          revoked: %{binary => non_neg_integer},
           in_flight: %{
             term => {next :: non_neg_integer, bytes :: non_neg_integer, records :: non_neg_integer}
           },
           ends: %{binary => non_neg_integer},
+          elsewhere: %{binary => non_neg_integer},
           listed?: boolean
         }
   @typep partition :: %{
@@ -39,37 +41,40 @@ defmodule Comporta.Pipeline.Assignments do
   @spec new() :: t
   def new, do: %__MODULE__{}
 
-  @doc "The source has taken on the partitions of `payload`: they are to be opened under the new assignment's number."
-  @spec assign(t, binary) :: {pos_integer, t}
-  def assign(%{last: last} = assignments, payload) do
+  @doc "The source has taken on partitions: they are to be opened under the new assignment's number."
+  @spec assign(t) :: {pos_integer, t}
+  def assign(%{last: last} = assignments) do
     number = last + 1
-    assignments = put_in(assignments.payloads[number], payload)
-    {number, %{assignments | last: number, opening: MapSet.put(assignments.opening, number)}}
+    opening = MapSet.put(assignments.opening, number)
+    {number, %{assignments | last: number, opening: opening}}
   end
 
-  @doc "All payloads again, each under a new assignment: what was in flight under the old ones is forgotten."
-  @spec open_all(t) :: {[{pos_integer, binary}], t}
-  def open_all(assignments) do
-    payloads = assignments.payloads |> Enum.sort() |> Enum.map(&elem(&1, 1))
-    start = %{forget(assignments) | payloads: %{}, opening: MapSet.new()}
-
-    Enum.map_reduce(payloads, start, fn payload, assignments ->
-      {number, assignments} = assign(assignments, payload)
-      {{number, payload}, assignments}
-    end)
-  end
-
-  @doc "The store was lost: nothing is in flight any longer, and no partition is read until it is opened again."
+  @doc "The store was lost: nothing is in flight any longer, and no partition is read until it is told of and opened again."
   @spec forget(t) :: t
-  def forget(assignments), do: %{assignments | partitions: %{}, in_flight: %{}}
+  def forget(assignments) do
+    %{assignments | listed?: false, opening: MapSet.new(), partitions: %{}, in_flight: %{}}
+  end
+
+  @doc "A partition is no longer this pipeline's, or is to be opened again: what is in flight of it is worth nothing."
+  @spec revoke(t, binary) :: t
+  def revoke(assignments, name) do
+    %{
+      assignments
+      | partitions: Map.delete(assignments.partitions, name),
+        revoked: Map.put(assignments.revoked, name, assignments.last),
+        in_flight: Map.reject(assignments.in_flight, fn {{of, _under, _first}, _batch} -> of == name end)
+    }
+  end
 
   @doc "The source was lost: it names its partitions, and their ends, anew."
   @spec revoke_all(t) :: t
   def revoke_all(assignments), do: %__MODULE__{last: assignments.last}
 
-  @doc "Whether an assignment is one that still counts."
-  @spec current?(t, pos_integer) :: boolean
-  def current?(assignments, number), do: Map.has_key?(assignments.payloads, number)
+  @doc "Whether a partition that the store has opened under an assignment is still wanted."
+  @spec opening?(t, binary, pos_integer) :: boolean
+  def opening?(assignments, name, number) do
+    MapSet.member?(assignments.opening, number) and number > Map.get(assignments.revoked, name, 0)
+  end
 
   @doc "The store has opened a partition."
   @spec opened(t, %{partition: binary, assignment: pos_integer, upto: non_neg_integer}) :: t
@@ -133,16 +138,23 @@ defmodule Comporta.Pipeline.Assignments do
   @spec ends(t, binary, non_neg_integer) :: t
   def ends(assignments, name, offset), do: put_in(assignments.ends[name], offset)
 
-  @doc "The source has named every partition that it had when the run started."
+  @doc "The source has named every partition that it has."
   @spec listed(t) :: t
   def listed(assignments), do: %{assignments | listed?: true}
 
-  @doc "How far every partition has come on the way to its end: all are durable, all are folded, or not."
-  @spec end_reached(t) :: :checkpoint | :folded | :no
+  @doc "A partition is durable up to there, whoever reads it."
+  @spec elsewhere(t, binary, non_neg_integer) :: t
+  def elsewhere(assignments, name, upto), do: put_in(assignments.elsewhere[name], upto)
+
+  @doc """
+  How far every partition has come on the way to its end: all are durable, or all but some that others read, or all that
+  are read here are folded, or not.
+  """
+  @spec end_reached(t) :: :checkpoint | :elsewhere | :folded | :no
   def end_reached(%{listed?: true} = assignments) do
     cond do
       MapSet.size(assignments.opening) > 0 -> :no
-      reached?(assignments, :checkpoint) -> :checkpoint
+      reached?(assignments, :checkpoint) -> if elsewhere?(assignments), do: :checkpoint, else: :elsewhere
       reached?(assignments, :folded) -> :folded
       true -> :no
     end
@@ -157,6 +169,22 @@ defmodule Comporta.Pipeline.Assignments do
         _ -> false
       end
     end)
+  end
+
+  defp elsewhere?(assignments) do
+    Enum.all?(assignments.ends, fn {name, offset} ->
+      Map.has_key?(assignments.partitions, name) or Map.get(assignments.elsewhere, name, -1) >= offset
+    end)
+  end
+
+  @doc "Whether nothing is in flight."
+  @spec idle?(t) :: boolean
+  def idle?(assignments), do: map_size(assignments.in_flight) == 0
+
+  @doc "Whether everything that was read is durable."
+  @spec settled?(t) :: boolean
+  def settled?(assignments) do
+    idle?(assignments) and Enum.all?(assignments.partitions, fn {_name, of} -> of.checkpoint >= of.folded end)
   end
 
   @doc "Bytes in flight."

@@ -24,7 +24,7 @@ defmodule Comporta.Pipeline.Run do
         }
 
   @type report ::
-          {:ready, generation :: binary}
+          {:ready, generation :: binary, dead :: binary}
           | {:waiting, words :: String.t()}
           | {:failed, words :: String.t()}
           | :finished
@@ -90,11 +90,13 @@ defmodule Comporta.Pipeline.Run do
   end
 
   defp start_frame(%{config: config} = run, :source, known) do
-    settings = Map.take(config, [:source, :start, :until_end, :batch_bytes, :max_record])
+    settings = Map.take(config, [:source, :start, :dead, :until_end, :batch_bytes, :max_record])
     {Map.merge(settings, %{store: run.store, pipeline: run.name}), known}
   end
 
-  defp start_frame(run, :store, nil), do: {%{store: run.store, start: run.config.start}, run.definition.json}
+  defp start_frame(%{config: config} = run, :store, nil) do
+    {Map.put(Map.take(config, [:source, :start, :dead]), :store, run.store), run.definition.json}
+  end
 
   defp start_frame(run, :claims, generation) do
     {%{claims: run.claims, generation: generation}, run.definition.json}

@@ -7,8 +7,13 @@ defmodule Comporta.Pipeline.Source do
   pipeline, whatever the backlog.
 
   A partition is read under an assignment, a number of this stage's own that only grows. It is opened in the store,
-  which says where to start, and whenever the source's or the store's process was lost it is opened again under a new
-  assignment; what is still on its way under an old one is worth nothing and is dropped where it arrives.
+  which says where to start. Whenever the store's process was lost, or the store says that somebody else went on with a
+  partition, the source's process is asked to announce it again, and it is opened under a new assignment; what is still
+  on its way under an old one is worth nothing and is dropped where it arrives. So is what is in flight of a partition
+  that the source says is revoked.
+
+  The source's process hears a pulse from here every second: one that does not, as its BEAM is frozen, lets go of what
+  it holds for the BEAM.
   """
 
   use GenServer
@@ -28,9 +33,12 @@ defmodule Comporta.Pipeline.Source do
     credit: 0,
     assignments: Assignments.new(),
     draining: nil,
+    rebalancing?: false,
     finished?: false,
     backoff: Backoff.new()
   ]
+
+  @pulse_ms 1_000
 
   @doc "Starts the source of a pipeline."
   @spec start_link(Run.t()) :: GenServer.on_start()
@@ -43,6 +51,7 @@ defmodule Comporta.Pipeline.Source do
   @impl true
   def init(run) do
     Process.flag(:trap_exit, true)
+    {:ok, _} = :timer.send_interval(@pulse_ms, :pulse)
     Store.subscribe(Run.name(run, :store))
     key = if run.definition.ordered, do: & &1.partition
     {:ok, %__MODULE__{run: run, producer: Producer.new(key: key)}}
@@ -75,6 +84,12 @@ defmodule Comporta.Pipeline.Source do
 
   def handle_info({:python, _python, _message}, state), do: {:noreply, state}
 
+  def handle_info(:pulse, state) do
+    send_frame(state, %{kind: :pulse})
+    if waits_for_others?(state), do: Store.elsewhere(Run.name(state.run, :store))
+    {:noreply, state}
+  end
+
   def handle_info(:start_python, state) do
     Store.known(Run.name(state.run, :store))
     {:noreply, state}
@@ -82,7 +97,13 @@ defmodule Comporta.Pipeline.Source do
 
   def handle_info({:EXIT, python, {:shutdown, %Death{} = death}}, %{python: python} = state) do
     died(
-      %{forget(state) | python: nil, ready?: false, assignments: Assignments.revoke_all(state.assignments)},
+      %{
+        forget(state)
+        | python: nil,
+          ready?: false,
+          rebalancing?: false,
+          assignments: Assignments.revoke_all(state.assignments)
+      },
       death
     )
   end
@@ -104,23 +125,23 @@ defmodule Comporta.Pipeline.Source do
     state
   end
 
-  defp store({:ready, _generation}, state), do: open_all(state)
+  defp store({:ready, _generation}, state) do
+    send_frame(state, %{kind: :announce, partition: nil})
+    forget(state)
+  end
+
   defp store({:known, payload}, %{python: nil} = state), do: start_python(state, payload)
   defp store({:known, _payload}, state), do: state
   defp store(:lost, state), do: forget(state)
-  defp store({:lost, _partition}, state), do: state |> forget() |> open_all()
 
-  defp store({:opened, partition}, state) do
-    if Assignments.current?(state.assignments, partition.assignment) and state.ready? do
-      seek = %{
-        kind: :seek,
-        id: 0,
-        partition: partition.partition,
-        assignment: partition.assignment,
-        offset: partition.upto
-      }
+  defp store({:lost, partition}, state) do
+    send_frame(state, %{kind: :announce, partition: partition})
+    revoke(state, partition)
+  end
 
-      Python.send_frame(state.python, seek, "")
+  defp store({:opened, %{partition: name, assignment: assignment, upto: upto} = partition}, state) do
+    if Assignments.opening?(state.assignments, name, assignment) do
+      send_frame(state, %{kind: :seek, partition: name, assignment: assignment, offset: upto})
       %{state | assignments: Assignments.opened(state.assignments, partition)}
     else
       state
@@ -138,24 +159,26 @@ defmodule Comporta.Pipeline.Source do
         backoff: Backoff.reset(state.backoff)
     }
     |> drained()
+    |> settled()
     |> pull()
     |> finish()
   end
 
   defp store({:checkpoint, partition, upto}, state) do
-    if state.ready?,
-      do: Python.send_frame(state.python, %{kind: :checkpoint, id: 0, partition: partition, upto: upto}, "")
-
-    finish(%{state | assignments: Assignments.checkpoint(state.assignments, partition, upto)})
+    send_frame(state, %{kind: :checkpoint, partition: partition, upto: upto})
+    finish(settled(%{state | assignments: Assignments.checkpoint(state.assignments, partition, upto)}))
   end
 
-  defp open_all(state) do
-    {opens, assignments} = Assignments.open_all(state.assignments)
-    Enum.each(opens, fn {assignment, payload} -> open(state, assignment, payload) end)
-    %{state | assignments: assignments}
+  defp store({:elsewhere, partition, upto}, state) do
+    finish(%{state | assignments: Assignments.elsewhere(state.assignments, partition, upto)})
   end
 
-  defp open(state, assignment, payload), do: Store.open(Run.name(state.run, :store), assignment, payload)
+  defp revoke(state, partition) do
+    %{state | assignments: Assignments.revoke(state.assignments, partition)}
+    |> drained()
+    |> settled()
+    |> pull()
+  end
 
   # What waits here to be worked on belongs to assignments that have ended.
   defp forget(state) do
@@ -166,10 +189,17 @@ defmodule Comporta.Pipeline.Source do
   ## The process's frames
 
   defp frame(%{kind: :assigned}, payload, state) do
-    {assignment, assignments} = Assignments.assign(state.assignments, payload)
-    open(state, assignment, payload)
+    {assignment, assignments} = Assignments.assign(state.assignments)
+    Store.open(Run.name(state.run, :store), assignment, payload)
     %{state | assignments: assignments}
   end
+
+  defp frame(%{kind: :revoked, partition: partition}, _payload, state) when is_binary(partition) do
+    Store.close(Run.name(state.run, :store), partition)
+    finish(revoke(state, partition))
+  end
+
+  defp frame(%{kind: :draining}, _payload, state), do: settled(%{state | rebalancing?: true})
 
   defp frame(%{kind: :batch} = header, payload, state) do
     state = %{state | credit: state.credit - 1}
@@ -242,7 +272,7 @@ defmodule Comporta.Pipeline.Source do
   defp pull(state), do: state
 
   defp drained(%{draining: from} = state) when from != nil do
-    if Assignments.bytes(state.assignments) == 0 do
+    if Assignments.idle?(state.assignments) do
       GenServer.reply(from, :ok)
       %{state | draining: :done}
     else
@@ -251,6 +281,32 @@ defmodule Comporta.Pipeline.Source do
   end
 
   defp drained(state), do: state
+
+  # The source may be about to lose partitions: what was read of them is finished and made durable.
+  defp settled(%{rebalancing?: true} = state) do
+    cond do
+      Assignments.settled?(state.assignments) ->
+        send_frame(state, %{kind: :drained})
+        %{state | rebalancing?: false}
+
+      Assignments.idle?(state.assignments) ->
+        Store.flush(Run.name(state.run, :store))
+        state
+
+      true ->
+        state
+    end
+  end
+
+  defp settled(state), do: state
+
+  defp send_frame(%{ready?: true} = state, header), do: Python.send_frame(state.python, header, "")
+  defp send_frame(_state, _header), do: :ok
+
+  defp waits_for_others?(%{finished?: false, run: %{config: %{until_end: true}}} = state),
+    do: Assignments.end_reached(state.assignments) == :elsewhere
+
+  defp waits_for_others?(_state), do: false
 
   defp finish(%{finished?: false, run: %{config: %{until_end: true}}} = state) do
     case Assignments.end_reached(state.assignments) do
@@ -262,7 +318,7 @@ defmodule Comporta.Pipeline.Source do
         Store.flush(Run.name(state.run, :store))
         state
 
-      :no ->
+      _ ->
         state
     end
   end

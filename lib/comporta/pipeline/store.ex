@@ -8,7 +8,8 @@ defmodule Comporta.Pipeline.Store do
   takes it back to its checkpoint under a new assignment.
 
   Whoever subscribes gets `{:store, event}`: `{:ready, generation}`, `:lost`, `{:known, payload}`,
-  `{:opened, partition}`, `{:opened_all, assignment}`, `{:folded, result}`, `{:checkpoint, partition, upto}`, `{:lost, partition}`.
+  `{:opened, partition}`, `{:opened_all, assignment}`, `{:folded, result}`, `{:checkpoint, partition, upto}`,
+  `{:elsewhere, partition, upto}`, `{:lost, partition}`.
   """
 
   use GenServer
@@ -19,6 +20,9 @@ defmodule Comporta.Pipeline.Store do
   alias Comporta.Pipeline.{Probation, Result, Run}
   alias Comporta.Python.Death
   alias Comporta.Stage.Consumer
+
+  # How often a store without results looks whether the pipeline was reset: one with results sees it as it flushes.
+  @watch_ms 5_000
 
   # Enough to keep the process busy while answers are on their way.
   @folding 8
@@ -56,6 +60,14 @@ defmodule Comporta.Pipeline.Store do
   @spec open(GenServer.server(), pos_integer, binary) :: :ok
   def open(store, assignment, payload), do: GenServer.cast(store, {:open, assignment, payload})
 
+  @doc "Gives up a partition: what is folded of it and not flushed is forgotten."
+  @spec close(GenServer.server(), binary) :: :ok
+  def close(store, partition), do: GenServer.cast(store, {:close, partition})
+
+  @doc "Asks how far every partition is durable, whoever reads it; an event `:elsewhere` for each."
+  @spec elsewhere(GenServer.server()) :: :ok
+  def elsewhere(store), do: GenServer.cast(store, :elsewhere)
+
   @doc "Flushes now what is folded."
   @spec flush(GenServer.server()) :: :ok
   def flush(store), do: GenServer.cast(store, :flush)
@@ -68,6 +80,7 @@ defmodule Comporta.Pipeline.Store do
   def init(run) do
     Process.flag(:trap_exit, true)
     {:ok, _} = :timer.send_interval(run.config.flush_every, :flush)
+    {:ok, _} = :timer.send_interval(@watch_ms, :watch)
     {:ok, start_python(%__MODULE__{run: run}), {:continue, :subscribe}}
   end
 
@@ -90,6 +103,11 @@ defmodule Comporta.Pipeline.Store do
     {:noreply, request(state, %{kind: :open, assignment: assignment}, payload)}
   end
 
+  def handle_cast({:close, partition}, state),
+    do: {:noreply, request(state, %{kind: :close, partition: partition}, "")}
+
+  def handle_cast(:elsewhere, state), do: {:noreply, request(state, %{kind: :elsewhere}, "")}
+
   def handle_cast(:flush, state), do: {:noreply, start_flush(state)}
 
   @impl true
@@ -100,10 +118,11 @@ defmodule Comporta.Pipeline.Store do
 
   @impl true
   def handle_info(:flush, state), do: {:noreply, start_flush(state)}
+  def handle_info(:watch, state), do: {:noreply, start_flush(%{state | unflushed?: true})}
 
   def handle_info({:python, python, {:ready, header, _payload}}, %{python: python} = state) do
     if header[:succeeded], do: Probation.pass(state.run.probation)
-    Run.report(state.run, {:ready, header.generation})
+    Run.report(state.run, {:ready, header.generation, header.dead})
     tell(state, {:ready, header.generation})
     {:noreply, %{state | generation: header.generation}}
   end
@@ -225,6 +244,11 @@ defmodule Comporta.Pipeline.Store do
   defp frame(%{kind: :checkpoint, partition: partition, upto: upto} = header, _payload, state) do
     tell(state, {:checkpoint, partition, upto})
     durable(state, partition, Ledger.from_header(header))
+  end
+
+  defp frame(%{kind: :elsewhere, partition: partition, upto: upto}, _payload, state) do
+    tell(state, {:elsewhere, partition, upto})
+    state
   end
 
   defp frame(%{kind: :lost, partition: partition}, _payload, state) do

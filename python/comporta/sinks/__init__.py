@@ -8,8 +8,11 @@ from comporta.sinks.sqlite import SQLiteSink
 __all__ = ["Checkpoint", "Ledger", "Sink", "Snapshot", "current_generation", "open_sink"]
 
 
-def open_sink(url: str, *, create: bool) -> Sink:
-    """The sink that a URL `sqlite:PATH` names; one that is missing is made, or raises `StoreError`."""
+def open_sink(url: str, *, create: bool, dead: str | None = None, pipeline: str = "") -> Sink:
+    """The sink that a URL names; an SQLite file that is missing is made, or raises `StoreError`.
+
+    Letters of `pipeline` are written to the topic `dead`, if that is one, else to the SQLite file.
+    """
     return SQLiteSink(url, create=create)
 
 

@@ -19,7 +19,7 @@ defmodule Comporta.Pipeline.AssignmentsTest do
   end
 
   defp assigned(upto \\ 0) do
-    {1, assignments} = Assignments.assign(Assignments.new(), "payload")
+    {1, assignments} = Assignments.assign(Assignments.new())
 
     assignments
     |> Assignments.opened(%{partition: "a", assignment: 1, upto: upto})
@@ -44,13 +44,41 @@ defmodule Comporta.Pipeline.AssignmentsTest do
            |> Assignments.bytes() == 10
   end
 
-  test "opening again gives new numbers, and the old ones are stale" do
-    {[{2, "payload"}], again} = Assignments.open_all(Assignments.in_flight(assigned(), batch(1, 0, 10)))
-    assert Assignments.bytes(again) == 0
-    refute Assignments.current?(again, 1)
+  test "a partition that is revoked is stale, and so is what comes of its older assignments" do
+    again = assigned() |> Assignments.in_flight(batch(1, 0, 10)) |> Assignments.revoke("a")
+    assert Assignments.idle?(again)
     assert Assignments.start(again, "a", 1) == :stale
+    {2, again} = Assignments.assign(again)
+    refute Assignments.opening?(again, "a", 1)
+    assert Assignments.opening?(again, "a", 2)
     opened = Assignments.opened(again, %{partition: "a", assignment: 2, upto: 7})
     assert Assignments.start(opened, "a", 2) == {:ok, 7}
+  end
+
+  test "a store that was lost takes everything with it until it is told of again" do
+    lost =
+      assigned() |> Assignments.listed() |> Assignments.in_flight(batch(1, 0, 10)) |> Assignments.forget()
+
+    assert Assignments.idle?(lost)
+    assert Assignments.end_reached(lost) == :no
+    assert lost |> Assignments.listed() |> Assignments.end_reached() == :checkpoint
+  end
+
+  test "what others read is waited for" do
+    assignments =
+      assigned(10) |> Assignments.listed() |> Assignments.ends("a", 10) |> Assignments.ends("b", 5)
+
+    assert Assignments.end_reached(assignments) == :elsewhere
+    assert assignments |> Assignments.elsewhere("b", 4) |> Assignments.end_reached() == :elsewhere
+    assert assignments |> Assignments.elsewhere("b", 5) |> Assignments.end_reached() == :checkpoint
+  end
+
+  test "what was read has settled when it is durable" do
+    read = Assignments.in_flight(assigned(), batch(1, 0, 10))
+    refute Assignments.settled?(read)
+    folded = Assignments.folded(read, %{partition: "a", assignment: 1, next: 10})
+    refute Assignments.settled?(folded)
+    assert folded |> Assignments.checkpoint("a", 10) |> Assignments.settled?()
   end
 
   test "the end is reached when every partition is durable up to its own" do
@@ -66,8 +94,7 @@ defmodule Comporta.Pipeline.AssignmentsTest do
   test "a partition whose end is not known, or that is not open yet, has not reached it" do
     assert assigned(10) |> Assignments.listed() |> Assignments.end_reached() == :no
 
-    {2, opening} =
-      assigned(10) |> Assignments.ends("a", 10) |> Assignments.listed() |> Assignments.assign("more")
+    {2, opening} = assigned(10) |> Assignments.ends("a", 10) |> Assignments.listed() |> Assignments.assign()
 
     assert Assignments.end_reached(opening) == :no
   end

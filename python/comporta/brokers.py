@@ -212,25 +212,17 @@ async def _connect(server: str, arguments: Mapping[str, Any], failure: Failure) 
 async def _probe(server: str, tls: ssl.SSLContext | None, failure: Failure) -> None:
     """Find out whether it is Kafka that listens: aiokafka would take another service's answer for a length.
 
-    The request is ApiVersions, version 0; an answer begins with a sane length and the request's number. A
-    service that goes by lines is given the end of one, which Kafka takes for a frame that is too long.
+    The request is ApiVersions, version 0; an answer begins with a sane length and the request's number. What
+    does not answer may wait for the end of a line, as no Kafka does.
     """
-    host, port = _endpoint(server)
     number = b"COMP"
     client = CLIENT.encode()
     request = b"\x00\x12\x00\x00" + number + len(client).to_bytes(2, "big") + client
-    writer = None
+    not_kafka = failure(f"what listens at {server} is not Kafka")
     try:
-        opening = asyncio.open_connection(host, port, ssl=tls)
-        reader, writer = await asyncio.wait_for(opening, TIMEOUT_MS / 1000)
-        writer.write(len(request).to_bytes(4, "big") + request)
-        reading = asyncio.ensure_future(reader.read(8))
-        done, _ = await asyncio.wait([reading], timeout=SILENCE)
-        if not done:
-            writer.write(b"\r\nPING\r\n\r\n")
-        answer = await asyncio.wait_for(reading, TIMEOUT_MS / 1000)
-        while 0 < len(answer) < 8 and (more := await asyncio.wait_for(reader.read(8 - len(answer)), SILENCE)):
-            answer += more
+        answer = await _say(server, tls, len(request).to_bytes(4, "big") + request)
+        if answer is None and await _say(server, tls, b"PING\r\n\r\n"):
+            raise not_kafka
     except ssl.SSLCertVerificationError as error:
         raise failure(
             f"the certificate of Kafka at {server} is not trusted ({error.verify_message}):"
@@ -242,16 +234,31 @@ async def _probe(server: str, tls: ssl.SSLContext | None, failure: Failure) -> N
         raise failure(f"what listens at {server} does not speak TLS: see COMPORTA_KAFKA_TLS") from error
     except (OSError, asyncio.TimeoutError) as error:
         raise _Away(words(error)) from error
-    finally:
-        if writer:
-            writer.close()
+    if answer is None:
+        raise _Away("no answer")
     if not answer:
         speaks = "TLS" if tls else "no TLS"
         raise _Away(f"it closed the connection; we speak {speaks}, see COMPORTA_KAFKA_TLS")
     if answer[:2] == b"\x15\x03":  # an alert, as TLS begins one
         raise failure(f"Kafka at {server} speaks TLS: set COMPORTA_KAFKA_TLS to on, or name another port")
     if len(answer) < 8 or answer[4:] != number:
-        raise failure(f"what listens at {server} is not Kafka")
+        raise not_kafka
+
+
+async def _say(server: str, tls: ssl.SSLContext | None, request: bytes) -> bytes | None:
+    """The first eight bytes, or fewer, that are answered on a connection of its own; None for silence."""
+    host, port = _endpoint(server)
+    opening = asyncio.open_connection(host, port, ssl=tls)
+    reader, writer = await asyncio.wait_for(opening, TIMEOUT_MS / 1000)
+    try:
+        writer.write(request)
+        return await asyncio.wait_for(reader.readexactly(8), SILENCE)
+    except asyncio.IncompleteReadError as error:
+        return error.partial
+    except asyncio.TimeoutError:
+        return None
+    finally:
+        writer.close()
 
 
 async def _closed(server: str, arguments: Mapping[str, Any], failure: Failure) -> str | None:

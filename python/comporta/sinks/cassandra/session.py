@@ -1,0 +1,243 @@
+"""A connection to a Cassandra cluster that waits for one that is away.
+
+Whatever cannot be answered now (no node reachable, too few replicas, a timeout) is asked again, unchanged,
+until it is; so every request made here must be one that may be carried out twice, and later than another.
+What Cassandra refuses raises `StoreError`, with its reason.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from cassandra import (
+    AuthenticationFailed,
+    CoordinationFailure,
+    DriverException,
+    OperationTimedOut,
+    ProtocolVersion,
+    Timeout,
+    Unavailable,
+    UnresolvableContactPoints,
+)
+from cassandra.auth import PlainTextAuthProvider
+from cassandra.cluster import (
+    EXEC_PROFILE_DEFAULT,
+    Cluster,
+    ExecutionProfile,
+    NoHostAvailable,
+    ResponseFuture,
+)
+from cassandra.connection import ConnectionBusy, ConnectionException, ProtocolError
+from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
+from cassandra.protocol import (
+    ErrorMessage,
+    IsBootstrappingErrorMessage,
+    OverloadedErrorMessage,
+    ServerError,
+    TruncateError,
+)
+from cassandra.query import PreparedStatement, Statement
+
+from comporta.addresses import CassandraAddress
+from comporta.errors import StoreError
+from comporta.security import security
+from comporta.sinks.cassandra.consistency import Consistency, consistency
+
+logger = logging.getLogger("comporta.sinks.cassandra")
+
+Answer = TypeVar("Answer")
+
+TIMEOUT = 10.0  # seconds until a request counts as unanswered
+LONGEST_PAUSE = 10.0  # seconds between two tries
+NOTICE_EVERY = 5.0  # seconds between two log lines that say the same
+IN_FLIGHT = 32  # requests of one caller that wait for answers
+CAS_WRITE_UNKNOWN = 0x1700  # of the native protocol, version 5; the driver has no class for it
+AWAY = (
+    ConnectionBusy,
+    ConnectionException,
+    CoordinationFailure,
+    IsBootstrappingErrorMessage,
+    NoHostAvailable,
+    OperationTimedOut,
+    OverloadedErrorMessage,
+    ServerError,
+    Timeout,
+    TruncateError,
+    Unavailable,
+)
+
+
+class Session:
+    """Prepared requests to a cluster. All methods may be called by several threads at once."""
+
+    def __init__(self, address: CassandraAddress) -> None:
+        self.address = address
+        self.consistency: Consistency = consistency()
+        self._cluster, self._session = self._connect()
+        self._prepared: dict[str, PreparedStatement] = {}
+        self._lock = threading.Lock()
+
+    def __str__(self) -> str:
+        return f"cassandra://{','.join(self.address.hosts)}:{self.address.port}/{self.address.keyspace}"
+
+    @property
+    def metadata(self) -> Any:
+        """What the driver knows of nodes, keyspaces and tables."""
+        return self._cluster.metadata
+
+    @property
+    def datacenter(self) -> str:
+        """The data centre that this process asks: that of the first node it was told of."""
+        name: str = self._near.local_dc
+        return name
+
+    def close(self) -> None:
+        """Let go of the cluster."""
+        self._cluster.shutdown()
+
+    def use_keyspace(self) -> None:
+        """Have unqualified tables mean those of the address's keyspace, which must exist."""
+        self.wait(lambda: self._session.set_keyspace(self.address.keyspace))
+
+    def prepare(self, query: str) -> PreparedStatement:
+        """A prepared statement, at the consistency of rows."""
+        with self._lock:
+            if query not in self._prepared:
+                prepared = self.wait(lambda: self._session.prepare(query))
+                prepared.consistency_level = self.consistency.rows
+                prepared.serial_consistency_level = self.consistency.serial
+                self._prepared[query] = prepared
+            return self._prepared[query]
+
+    def bind(self, query: str, *values: Any, consistency: int | None = None) -> Statement:
+        """A prepared statement with its values; `consistency` if it is to be another than that of rows."""
+        bound = self.prepare(query).bind(values)
+        if consistency is not None:
+            bound.consistency_level = consistency
+        return bound
+
+    def run(self, query: str, *values: Any) -> list[Any]:
+        """All rows of an answer."""
+        return self.execute(self.bind(query, *values))
+
+    def run_serial(self, query: str, *values: Any) -> list[Any]:
+        """All rows of a read that sees every comparison decided before it."""
+        return self.execute(self.bind(query, *values, consistency=self.consistency.serial))
+
+    def execute(self, statement: Statement) -> list[Any]:
+        """All rows of an answer."""
+        return self.wait(lambda: list(self._session.execute(statement)))
+
+    def run_all(self, query: str, values: Iterable[Sequence[Any]]) -> None:
+        """Run one statement with many values, a bounded number at once."""
+        self.execute_all(self.bind(query, *row) for row in values)
+
+    def execute_all(self, statements: Iterable[Statement]) -> None:
+        """Execute all, a bounded number at once."""
+        for _ in self.stream(statements):
+            pass
+
+    def stream(self, statements: Iterable[Statement]) -> Iterator[Any]:
+        """The answers, in order, of statements of which a bounded number is under way at once."""
+        waiting: deque[tuple[Statement, ResponseFuture]] = deque()
+        for statement in statements:
+            if len(waiting) >= IN_FLIGHT:
+                yield self._finish(*waiting.popleft())
+            waiting.append((statement, self._session.execute_async(statement)))
+        while waiting:
+            yield self._finish(*waiting.popleft())
+
+    def _finish(self, statement: Statement, future: ResponseFuture) -> Any:
+        """The answer of a request under way, which is made again if it has none."""
+        futures = [future]
+        return self.wait(
+            lambda: (futures.pop() if futures else self._session.execute_async(statement)).result()
+        )
+
+    def wait(self, work: Callable[[], Answer]) -> Answer:
+        """Try until it is answered, with pauses that grow and differ, so that not all return at once."""
+        pause, notice = 0.05, 0.0
+        while True:
+            try:
+                return work()
+            except Exception as error:
+                if not is_away(error):
+                    if isinstance(error, (DriverException, ErrorMessage)):
+                        raise StoreError(f"{self}: {reason(error)}") from error
+                    raise
+                if time.monotonic() >= notice:
+                    logger.warning("waiting for %s: %s; nothing is lost", self, reason(error))
+                    notice = time.monotonic() + NOTICE_EVERY
+            time.sleep(pause * random.uniform(0.5, 1.5))
+            pause = min(LONGEST_PAUSE, pause * 2)
+
+    def _connect(self) -> tuple[Cluster, Any]:
+        logging.getLogger("cassandra").setLevel(logging.CRITICAL)  # what matters is said here
+        return self.wait(self._try_to_connect)
+
+    def _try_to_connect(self) -> tuple[Cluster, Any]:
+        secrets = security("cassandra")
+        self._near = DCAwareRoundRobinPolicy()
+        cluster = Cluster(
+            [host.strip("[]") for host in self.address.hosts],
+            self.address.port,
+            auth_provider=PlainTextAuthProvider(secrets.username, secrets.password)
+            if secrets.username
+            else None,
+            ssl_context=secrets.tls,
+            # Every Cassandra that is supported speaks it, and unlike the next it has no checksums of its own,
+            # which Python would compute slowly and TCP and TLS have already.
+            protocol_version=ProtocolVersion.V4,
+            connect_timeout=TIMEOUT,
+            execution_profiles={
+                EXEC_PROFILE_DEFAULT: ExecutionProfile(
+                    load_balancing_policy=TokenAwarePolicy(self._near),
+                    consistency_level=self.consistency.rows,
+                    serial_consistency_level=self.consistency.serial,
+                    request_timeout=TIMEOUT,
+                )
+            },
+        )
+        try:
+            return cluster, cluster.connect()
+        except BaseException as error:
+            cluster.shutdown()
+            if refusal := self._refusal(error):
+                raise StoreError(refusal) from error
+            raise
+
+    def _refusal(self, error: BaseException) -> str | None:
+        """What will not mend itself about a connection that failed, in words."""
+        if isinstance(error, UnresolvableContactPoints):
+            return f"{self}: no address is known for {' or '.join(self.address.hosts)}; is the name right?"
+        for cause in error.errors.values() if isinstance(error, NoHostAvailable) else [error]:
+            if isinstance(cause, AuthenticationFailed):
+                return (
+                    f"{self} refuses this user or password: {reason(cause)}; give them in"
+                    " COMPORTA_CASSANDRA_USERNAME and COMPORTA_CASSANDRA_PASSWORD_FILE"
+                )
+            if isinstance(cause, ssl.SSLError):
+                return f"{self}: TLS does not come about: {cause.reason or cause}"
+            if isinstance(cause, ProtocolError):
+                return f"{self}: what listens there is no Cassandra: {reason(cause)}"
+        return None
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether asking again later may help. What was asked may have been carried out, or be later."""
+    return isinstance(error, AWAY) or (isinstance(error, ErrorMessage) and error.code == CAS_WRITE_UNKNOWN)
+
+
+def reason(error: BaseException) -> str:
+    """What an error of the driver's says, in one line, without its surroundings."""
+    if isinstance(error, NoHostAvailable) and error.errors:
+        return "; ".join(f"{node}: {reason(cause)}" for node, cause in error.errors.items())
+    text = getattr(error, "message", None) or str(error) or type(error).__name__
+    return " ".join(str(text).split())

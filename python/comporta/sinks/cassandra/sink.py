@@ -1,0 +1,206 @@
+"""The sink in Cassandra: what a flush changes is written down, then decided, then applied.
+
+The protocol is that of `exactly_once_model`, with one more step: what was applied to its end is marked, so
+that it need not be applied again, and its redo is deleted.
+
+1. *redo*: the snapshot's changes in chunks, under (generation, partition, upto, flush).
+2. *decide*: the checkpoint moves on, if it is still the one that the snapshot began at.
+3. *apply*: dead letters, then rows with the timestamp `upto`, so that a write which lands late loses.
+4. *mark* the checkpoint as applied, and delete the redo.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from comporta import addresses
+from comporta.errors import StoreError
+from comporta.generations import Generation
+from comporta.letters import LetterId
+from comporta.payloads import AssignedPartition, Letter, Origin
+from comporta.sinks.cassandra.checkpoints import Checkpoints, Decided
+from comporta.sinks.cassandra.generations import Generations
+from comporta.sinks.cassandra.redo import Changes, changes, chunks
+from comporta.sinks.cassandra.replayed import Replayed
+from comporta.sinks.cassandra.rows import Rows
+from comporta.sinks.cassandra.schema import open_keyspace
+from comporta.sinks.cassandra.session import Session
+from comporta.sinks.contract import REPLAY, Cell, Checkpoint, Sink, Snapshot
+
+AT_ONCE = 8  # partitions that are flushed or opened at once
+PATIENCE = 0.5  # seconds in which an owner may end what it applies, before a reader does it too
+
+WriteLetters = Callable[[str, Sequence[Letter]], None]
+"""Writes the letters of a generation, and returns when they are durable. Doing it twice changes nothing."""
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+class CassandraSink(Sink):
+    """A sink in a keyspace that `init` has made; a group of processes shares it.
+
+    Dead letters are for `write_letters`. Raises `StoreError` where the keyspace is not there.
+    """
+
+    def __init__(self, url: str, write_letters: WriteLetters) -> None:
+        self._session = Session(addresses.cassandra(url))
+        open_keyspace(self._session)
+        self._write_letters = write_letters
+        self._generations = Generations(self._session)
+        self._checkpoints = Checkpoints(self._session)
+        self._rows = Rows(self._session)
+        self._replayed = Replayed(self._session)
+
+    def close(self) -> None:
+        """Let go of the cluster."""
+        self._session.close()
+
+    def own(self, pipeline: str) -> str | None:
+        return None  # partitions are shared out by the group; comparisons decide where it errs
+
+    def current(self, pipeline: str) -> Generation | None:
+        generation = self._generations.current(pipeline)
+        if generation is None:
+            return None
+        decided = self._all_decided(generation.id)
+        succeeded = any(one.checkpoint.ledger.consumed > one.checkpoint.ledger.dead for one in decided)
+        return replace(generation, succeeded=succeeded)
+
+    def install(self, generation: Generation, instead_of: str | None) -> bool:
+        return self._generations.install(generation, instead_of)
+
+    def originate(self, generation: str, origin: Origin) -> Origin:
+        return self._generations.originate(generation, origin)
+
+    def redefine(self, generation: Generation) -> None:
+        self._generations.redefine(generation)
+
+    def forget(self, pipeline: str) -> None:
+        for generation, metrics in self._generations.old(pipeline):
+            self._rows.delete(generation, metrics)
+            partitions = self._checkpoints.delete(generation)
+            self._replayed.delete(generation, partitions)
+            self._generations.delete(pipeline, generation)
+
+    def checkpoints(self, generation: str) -> list[Checkpoint]:
+        decided = self._all_decided(generation)
+        return _at_once(lambda one: self._finished(generation, one).checkpoint, decided)
+
+    def open(self, generation: str, partitions: Sequence[AssignedPartition]) -> list[Checkpoint]:
+        self._generations.check_current(generation)
+        self._generations.start(generation)
+        self._checkpoints.announce(generation, partitions)
+        return _at_once(lambda assigned: self._open(generation, assigned), partitions)
+
+    def _open(self, generation: str, assigned: AssignedPartition) -> Checkpoint:
+        decided = self._checkpoints.create(generation, assigned)
+        return self._finish(generation, decided).checkpoint
+
+    def read(self, generation: str, partition: str, metric: str, cells: Sequence[Cell]) -> dict[Cell, Any]:
+        return self._rows.read(generation, partition, metric, cells)
+
+    def was_replayed(self, generation: str, letters: Sequence[LetterId]) -> set[LetterId]:
+        return self._replayed.among(generation, letters)
+
+    def flush(self, generation: str, snapshots: Sequence[Snapshot]) -> list[bool]:
+        self._generations.check_current(generation)
+        return _at_once(lambda snapshot: self._flush(generation, snapshot), snapshots)
+
+    def _flush(self, generation: str, snapshot: Snapshot) -> bool:
+        after = snapshot.after
+        count = self._checkpoints.write_redo(generation, after, chunks(snapshot))
+        decided = Decided(after, count, applied=None)
+        if not self._checkpoints.decide(generation, snapshot.before, decided):
+            self._checkpoints.delete_redo(generation, after)
+            return False
+        self._apply(generation, decided, _changes(snapshot))
+        return True
+
+    def _apply(self, generation: str, decided: Decided, what: Changes) -> None:
+        """Have what was decided take effect; doing it twice, or at once with others, changes nothing more."""
+        if decided.is_applied:
+            return
+        checkpoint = decided.checkpoint
+        if what.letters:
+            self._write_letters(generation, what.letters)
+        facts = self._generations.facts(generation, metrics=set(what.rows))
+        self._rows.write(generation, facts, checkpoint.partition, checkpoint.upto, what.rows)
+        self._replayed.write(generation, what.replayed)
+        self._checkpoints.mark_applied(generation, checkpoint)
+        self._checkpoints.delete_redo(generation, checkpoint)
+
+    def _finish(self, generation: str, decided: Decided) -> Decided:
+        """Apply a partition's last flush, if that was not done to the end; what was decided last by then."""
+        while not decided.is_applied:
+            data = self._checkpoints.redo(generation, decided.checkpoint)
+            if len(data) >= decided.chunks:
+                self._apply(generation, decided, changes(data))
+                return decided
+            again = self._checkpoints.last(generation, decided.checkpoint)
+            if again is None or again == decided:
+                raise StoreError(
+                    f"{self._session}: {decided.chunks - len(data)} of {decided.chunks} parts are lost of the"
+                    f" flush {decided.checkpoint.flush} of {decided.checkpoint.shown}, which was decided: was"
+                    " the table redo truncated, restored or edited? Count again with `comporta reset`"
+                )
+            decided = again
+        return decided
+
+    def _finished(self, generation: str, decided: Decided) -> Decided:
+        """The same for one who only reads: most flushes are applied by those who decided them, just now."""
+        until = time.monotonic() + PATIENCE
+        last: Decided | None = decided
+        while last == decided and not decided.is_applied and time.monotonic() < until:
+            time.sleep(PATIENCE / 10)
+            last = self._checkpoints.last(generation, decided.checkpoint)
+        return self._finish(generation, decided) if last == decided else decided
+
+    def _all_decided(self, generation: str) -> list[Decided]:
+        """The replay log's first: a letter that it has counted is one that another partition has as dead."""
+        listed = self._checkpoints.listed(generation)
+        first = [known for known in listed if known.partition == REPLAY]
+        others = [known for known in listed if known.partition != REPLAY]
+        found = {
+            known.partition: decided
+            for known, decided in zip(
+                first + others,
+                [
+                    *(self._checkpoints.last(generation, known) for known in first),
+                    *_at_once(lambda known: self._checkpoints.last(generation, known), others),
+                ],
+                strict=True,
+            )
+        }
+        return [decided for known in listed if (decided := found[known.partition])]
+
+    def expire(self, generation: str, metric: str, before: int) -> None:
+        """Nothing: rows are written with the time at which they expire."""
+
+    def rows(
+        self, generation: str, metric: str, since: int | None, until: int | None
+    ) -> Iterator[tuple[int, str, Any]]:
+        self._generations.check_here(generation)
+        self.checkpoints(generation)
+        return self._rows.all(generation, metric, since, until)
+
+
+def _changes(snapshot: Snapshot) -> Changes:
+    return Changes(
+        {metric: dict(cells) for metric, cells in snapshot.rows.items()},
+        list(snapshot.letters),
+        set(snapshot.replayed),
+    )
+
+
+def _at_once(work: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer]:
+    """What `work` makes of each, some at once; raised is the first error, when all have ended."""
+    items = list(items)
+    if len(items) == 1:
+        return [work(items[0])]
+    with ThreadPoolExecutor(AT_ONCE) as executor:
+        return list(executor.map(work, items))

@@ -14,8 +14,9 @@ from comporta.cells import Cells, all_time, bucketed, deltas
 from comporta.checking import Checked, Checker
 from comporta.definition import Pipeline
 from comporta.event_ids import Claims, fresh_rows
+from comporta.formats import decode
 from comporta.payloads import Result
-from comporta.records import Batch, Decoded, decode
+from comporta.records import Batch, Decoded
 from comporta.rows import Rows
 from comporta.transform import give_up
 

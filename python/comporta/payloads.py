@@ -104,6 +104,15 @@ class SourceRecord(TypedDict):
     source_offset: int
 
 
+class LongRecord(SourceRecord, total=False):
+    """A record of which there is only the beginning of the value: it is as long as `length` says, in bytes.
+
+    It is alone in its payload.
+    """
+
+    length: int
+
+
 Claim = tuple[bytes, str, int]
 """An event id, and the position (partition, offset) that claims it."""
 

@@ -16,7 +16,7 @@ from itertools import accumulate
 from typing import Literal, NamedTuple
 
 from comporta.event_time import is_time, to_datetime
-from comporta.payloads import Letter, SourceRecord, unpack
+from comporta.payloads import Letter, LongRecord, unpack
 
 LONGEST_VALUE = 1024 * 1024
 """Bytes of a record's value that a dead letter keeps."""
@@ -229,7 +229,7 @@ class SourceRecords(Decoded):
     """Records with all that they carry, each from a place of its own."""
 
     def __init__(self, batch: Batch, payload: bytes | memoryview) -> None:
-        records: list[SourceRecord] = unpack(payload)
+        records: list[LongRecord] = unpack(payload)
         self._records = [record for record in records if batch.first <= record["offset"] < batch.next]
         super().__init__(batch, [record["value"] for record in self._records])
 
@@ -263,6 +263,17 @@ class SourceRecords(Decoded):
         return [[(name, value) for name, value in record["headers"]] for record in self._records]
 
     @property
+    def lengths(self) -> Sequence[int]:
+        return [record.get("length", len(record["value"] or b"")) for record in self._records]
+
+    @property
+    def verdict(self) -> Failure | None:
+        for record in self._records:
+            if "length" in record:  # then it is alone
+                return _oversized(self.lengths[0])
+        return super().verdict
+
+    @property
     def timestamps(self) -> Sequence[int | None]:
         stamps = [record["timestamp"] for record in self._records]
         return [stamp if stamp is not None and is_time(stamp) else None for stamp in stamps]
@@ -290,23 +301,14 @@ class Oversized(Decoded):
 
     @property
     def verdict(self) -> Failure:
-        size = self.batch.next - self.batch.first
-        return Failure(
-            "oversized",
-            f"the record is {size:,} bytes long, too long to be read: of it there is the beginning",
-        )
+        return _oversized(self.batch.next - self.batch.first)
 
 
-FORMATS: dict[str, type[Lines] | type[SourceRecords] | type[Oversized]] = {
-    "lines": Lines,
-    "records": SourceRecords,
-    "oversized": Oversized,
-}
-
-
-def decode(batch: Batch, payload: bytes | memoryview) -> Decoded:
-    """The records in a batch's range. Raises `ValueError` on a payload that is not of the batch's format."""
-    return FORMATS[batch.format](batch, payload)
+def _oversized(size: int) -> Failure:
+    return Failure(
+        "oversized",
+        f"the record is {size:,} bytes long, too long to be read: of it there is the beginning",
+    )
 
 
 def _line_start(text: bytes, position: int) -> int:

@@ -16,8 +16,9 @@ import pytest
 
 from comporta.arrow import read, record_batch
 from comporta.errors import Hopeless, TransformError
+from comporta.formats import decode
 from comporta.payloads import pack
-from comporta.records import Batch, Decoded, decode
+from comporta.records import Batch, Decoded
 from comporta.rows import Rows
 from comporta.transform import BatchTransform
 

@@ -19,9 +19,10 @@ from steps import assigned, step
 
 from comporta.cli import main
 from comporta.computation import Computation
+from comporta.formats import decode
 from comporta.generations import Generation
 from comporta.loading import load
-from comporta.records import Batch, decode
+from comporta.records import Batch
 from comporta.sinks import Ledger, open_sink
 
 FILE = """

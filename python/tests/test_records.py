@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from comporta.formats import decode
 from comporta.payloads import SourceRecord, pack
-from comporta.records import LONGEST_VALUE, Batch, Failure, Record, decode
+from comporta.records import LONGEST_VALUE, Batch, Failure, Record
 
 
 def lines(text: bytes, base: int = 0, first: int | None = None, next: int | None = None) -> Batch:

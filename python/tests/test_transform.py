@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from comporta.errors import Hopeless
-from comporta.records import Batch, Decoded, Record, decode
+from comporta.formats import decode
+from comporta.records import Batch, Decoded, Record
 from comporta.rows import Rows
 from comporta.transform import LONGEST_TRACEBACK, TRACEBACKS, RecordTransform
 

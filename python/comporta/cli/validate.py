@@ -17,9 +17,10 @@ from comporta.cli.options import PipelineFile, option
 from comporta.computation import Computation
 from comporta.connection import MAX_FRAME
 from comporta.definition import Pipeline
+from comporta.formats import decode
 from comporta.metrics.contract import Metric
 from comporta.payloads import Claim, Known
-from comporta.records import Batch, decode
+from comporta.records import Batch
 from comporta.sources import Limits, open_source
 from comporta.transform import RecordTransform
 

@@ -1,0 +1,20 @@
+"""The formats that a batch's payload may have, and what decodes each."""
+
+from __future__ import annotations
+
+from comporta.records import Batch, Decoded, Lines, Oversized, SourceRecords
+
+FORMATS: dict[str, type[Lines] | type[SourceRecords] | type[Oversized]] = {
+    "lines": Lines,
+    "records": SourceRecords,
+    "oversized": Oversized,
+}
+
+
+def decode(batch: Batch, payload: bytes | memoryview) -> Decoded:
+    """The records in a batch's range. Raises `ValueError` on a payload that is not of the batch's format."""
+    if batch.format == "kafka":
+        from comporta.kafka_records import KafkaRecords  # only where it is needed: aiokafka is large
+
+        return KafkaRecords(batch, payload)
+    return FORMATS[batch.format](batch, payload)

@@ -1,0 +1,213 @@
+"""Static membership of a consumer group, as far as aiokafka 0.14 lacks it.
+
+Its heartbeat and its commit do not carry the instance id (KIP-345), so that two processes of one id would
+evict each other for ever. Here they do, and the older process learns that it is fenced. Layouts are those of
+the Kafka protocol guide (https://kafka.apache.org/protocol).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import logging
+import os
+import re
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from aiokafka import errors
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.coordinator.protocol import ConsumerProtocol
+from aiokafka.protocol.admin import DescribeGroupsRequest
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.group import HeartbeatRequest, HeartbeatResponse_v1
+from aiokafka.protocol.types import Array, Int16, Int32, Int64, Schema, String
+from aiokafka.structs import TopicPartition
+
+from comporta.errors import UsageError
+
+logger = logging.getLogger(__name__)
+
+FENCED = 82  # the protocol's error FENCED_INSTANCE_ID
+TEXT = String("utf-8")
+
+
+class Fenced(errors.KafkaError):  # type: ignore[misc]
+    """Another process has joined with this one's instance id."""
+
+
+class HeartbeatResponse3(Response):  # type: ignore[misc]
+    API_KEY = 12
+    API_VERSION = 3
+    SCHEMA = HeartbeatResponse_v1.SCHEMA
+
+
+class HeartbeatRequest3(RequestStruct):  # type: ignore[misc]
+    API_KEY = 12
+    API_VERSION = 3
+    RESPONSE_TYPE = HeartbeatResponse3
+    SCHEMA = Schema(
+        ("group", TEXT), ("generation_id", Int32), ("member_id", TEXT), ("group_instance_id", TEXT)
+    )
+
+
+class StaticHeartbeat(Request[HeartbeatRequest3]):  # type: ignore[misc]
+    API_KEY = 12
+
+    def __init__(self, *fields: Any) -> None:
+        self._fields = fields
+
+    def build(self, request_struct_class: type[HeartbeatRequest3]) -> HeartbeatRequest3:
+        return request_struct_class(*self._fields)
+
+
+class OffsetCommitResponse7(Response):  # type: ignore[misc]
+    API_KEY = 8
+    API_VERSION = 7
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "topics",
+            Array(("topic", TEXT), ("partitions", Array(("partition", Int32), ("error_code", Int16)))),
+        ),
+    )
+
+
+class OffsetCommitRequest7(RequestStruct):  # type: ignore[misc]
+    API_KEY = 8
+    API_VERSION = 7
+    RESPONSE_TYPE = OffsetCommitResponse7
+    SCHEMA = Schema(
+        ("group", TEXT),
+        ("generation_id", Int32),
+        ("member_id", TEXT),
+        ("group_instance_id", TEXT),
+        (
+            "topics",
+            Array(
+                ("topic", TEXT),
+                (
+                    "partitions",
+                    Array(
+                        ("partition", Int32), ("offset", Int64), ("leader_epoch", Int32), ("metadata", TEXT)
+                    ),
+                ),
+            ),
+        ),
+    )
+
+
+class StaticCommit(Request[OffsetCommitRequest7]):  # type: ignore[misc]
+    API_KEY = 8
+
+    def __init__(self, *fields: Any) -> None:
+        self._fields = fields
+
+    def build(self, request_struct_class: type[OffsetCommitRequest7]) -> OffsetCommitRequest7:
+        return request_struct_class(*self._fields)
+
+
+class StaticCoordinator(GroupCoordinator):  # type: ignore[misc]
+    """A coordinator that says its instance id always, and calls `on_fenced` once it is another's."""
+
+    def __init__(self, *args: Any, on_fenced: Callable[[], None], **settings: Any) -> None:
+        self._on_fenced = on_fenced
+        self.evictions = 0
+        """How often the group went on without this member: others may have had what it had."""
+        super().__init__(*args, **settings)
+
+    async def _send_req(self, request: Any) -> Any:
+        if isinstance(request, HeartbeatRequest):
+            request = StaticHeartbeat(self.group_id, self.generation, self.member_id, self._group_instance_id)
+        response = await super()._send_req(request)
+        if getattr(response, "error_code", None) == FENCED:
+            self._on_fenced()
+            raise Fenced
+        return response
+
+    def reset_generation(self) -> None:
+        if not self._closing.done():
+            self.evictions += 1
+        super().reset_generation()
+
+    async def commit(self, offsets: Mapping[TopicPartition, int], metadata: str) -> None:
+        """Commit offsets, once. Raises `KafkaError` if that fails; membership is the heartbeat's affair."""
+        topics: dict[str, list[tuple[int, int, int, str]]] = {}
+        for (topic, number), offset in offsets.items():
+            topics.setdefault(topic, []).append((number, offset, -1, metadata))
+        response = await self._send_req(
+            StaticCommit(
+                self.group_id, self.generation, self.member_id, self._group_instance_id, list(topics.items())
+            )
+        )
+        for _, partitions in response.topics:
+            for _, code in partitions:
+                if code == FENCED:
+                    self._on_fenced()
+                    raise Fenced
+                if code:
+                    raise errors.for_code(code)()
+
+    async def assigned_to_anyone(self) -> set[TopicPartition] | None:
+        """The partitions that some member of the group has; None while the group is rebalancing."""
+        response = await self._send_req(DescribeGroupsRequest([self.group_id]))
+        (_, _, state, _, _, members, *_) = response.groups[0]
+        if state != "Stable":
+            return None
+        return {
+            TopicPartition(topic, number)
+            for *_, assignment in (member[:5] for member in members)
+            for topic, numbers in ConsumerProtocol.ASSIGNMENT.decode(assignment).assignment
+            for number in numbers
+        }
+
+
+def instance_id(group: str) -> str:
+    """The id under which this process is a member of `group`, for as long as it lives.
+
+    It is `COMPORTA_INSTANCE_ID`, or else made of the host, the data directory (`COMPORTA_DATA`, or
+    `.comporta`) and the first free of numbered lock files in there. Raises `UsageError` where that cannot be.
+    """
+    if given := os.environ.get("COMPORTA_INSTANCE_ID"):
+        if not re.fullmatch(r"[a-zA-Z0-9._-]{1,249}", given):
+            raise UsageError(
+                f"COMPORTA_INSTANCE_ID is {given!r}: it must be of letters, digits, '.', '_' and '-',"
+                " at most 249"
+            )
+        return given
+    directory = Path(os.environ.get("COMPORTA_DATA") or ".comporta").absolute() / "instances"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        number = _first_free(directory, _digest(group))
+    except OSError as error:
+        raise UsageError(
+            f"{directory} cannot be written to ({error.strerror}), where this process would note which member"
+            " of its group it is: set COMPORTA_DATA to a directory that can, or COMPORTA_INSTANCE_ID"
+        ) from error
+    host = re.sub(r"[^a-zA-Z0-9._-]", "-", socket.gethostname())
+    return f"{host[:200]}-{_digest(str(directory))}-{number}"
+
+
+_locks: list[int] = []  # descriptors that are held until the process ends
+
+
+def _first_free(directory: Path, name: str) -> int:
+    number = 0
+    while True:
+        descriptor = os.open(
+            directory / f"{name}-{number}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            number += 1
+        else:
+            _locks.append(descriptor)
+            return number
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()

@@ -1,0 +1,237 @@
+"""Kafka's own record batches, cut from what was fetched as slices that nobody has decoded.
+
+The layout of a record batch is that of the Kafka protocol's record batch, magic 2
+(https://kafka.apache.org/documentation/#recordbatch); older messages are left to aiokafka to decode.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from aiokafka.record.control_record import ABORT_MARKER, ControlRecord
+from aiokafka.record.default_records import DefaultRecordBatch
+from aiokafka.record.util import calc_crc32c
+from aiokafka.structs import TopicPartition
+
+from comporta.errors import SourceError
+from comporta.sources.contract import Limits
+from comporta.sources.lines import MOST_LINES
+
+HEADER = struct.Struct(">qiibIhiqqqhii")
+BEFORE_LENGTH = 12  # bytes up to and including the length, which counts those after it
+MAGIC_INDEX = 16
+CRC_FROM = 21  # the checksum is of the attributes and all that follows
+TRANSACTIONAL = 0x10
+CONTROL = 0x20
+
+
+class RecordBatch(NamedTuple):
+    """What the header of a record batch says, and where it is in the fetched bytes."""
+
+    begin: int
+    end: int
+    base_offset: int
+    next_offset: int
+    records: int
+    checksum: int
+    producer: int
+    is_transactional: bool
+    is_control: bool
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Record batches that follow one another: at most `count` records in [first, next).
+
+    The payload may begin with records before `first`, and what is left out lies between `first` and `next`.
+    """
+
+    base: int
+    first: int
+    next: int
+    count: int
+    payload: memoryview
+
+
+def record_batches(data: bytes) -> Iterator[RecordBatch]:
+    """The record batches that are whole, in order."""
+    begin = 0
+    while begin + HEADER.size <= len(data):
+        (base_offset, length, _, _, checksum, attributes, last_delta, _, _, producer, _, _, count) = (
+            HEADER.unpack_from(data, begin)
+        )
+        end = begin + BEFORE_LENGTH + length
+        if length < HEADER.size - BEFORE_LENGTH or end > len(data):
+            return
+        yield RecordBatch(
+            begin=begin,
+            end=end,
+            base_offset=base_offset,
+            next_offset=base_offset + last_delta + 1,
+            records=count,
+            checksum=checksum,
+            producer=producer,
+            is_transactional=bool(attributes & TRANSACTIONAL),
+            is_control=bool(attributes & CONTROL),
+        )
+        begin = end
+
+
+def is_sliceable(data: bytes, limits: Limits) -> bool:
+    """Whether `data` holds only record batches of magic 2, none of which is longer than a record may be."""
+    begin = 0
+    while begin + HEADER.size <= len(data):
+        (length,) = struct.unpack_from(">i", data, begin + 8)
+        if data[begin + MAGIC_INDEX] != 2 or BEFORE_LENGTH + length > limits.max_record:
+            return False
+        begin += BEFORE_LENGTH + max(0, length)
+    return True
+
+
+class Cutter:
+    """Cuts what was fetched of one partition at `position` into slices, each beginning where the one before
+    ended.
+
+    Left out are control batches and those of the transactions that `aborted` names as (producer, first
+    offset); a slice without any bytes moves the position on where nothing else does. Slices end where
+    `until` is, if that is within. Raises `SourceError` for a record batch whose checksum is wrong.
+    """
+
+    def __init__(
+        self,
+        partition: TopicPartition,
+        data: bytes,
+        aborted: Sequence[tuple[int, int]],
+        position: int,
+        until: int | None,
+        limits: Limits,
+    ) -> None:
+        self.position = position
+        self._partition = partition
+        self._data = data
+        self._view = memoryview(data)
+        self._transactions = sorted(aborted, key=lambda each: each[1], reverse=True)
+        self._aborted: set[int] = set()
+        self._until = until
+        self._limits = limits
+
+    def slices(self) -> Iterator[Slice]:
+        """The slices; `position` is where the last one that was given ends."""
+        held: list[RecordBatch] = []  # those of the slice that is being made
+        count = 0
+        skipped_to = self.position
+        for batch in record_batches(self._data):
+            self._check(batch)
+            is_left_out = self._is_left_out(batch)
+            if batch.next_offset <= self.position:
+                continue
+            is_full = held and (
+                batch.end - held[0].begin > self._limits.batch_bytes or count + batch.records > MOST_LINES
+            )
+            is_past_end = self._until is not None and self.position < self._until <= batch.base_offset
+            if held and (is_left_out or is_full or is_past_end):
+                yield self._slice(held, count)
+                held, count = [], 0
+            if self._until is not None and self.position < self._until <= batch.base_offset:
+                yield self._nothing(self._until)
+            if is_left_out:
+                skipped_to = batch.next_offset
+            else:
+                held.append(batch)
+                count += batch.records
+        if held:
+            yield self._slice(held, count)
+        if skipped_to > self.position:
+            yield self._nothing(skipped_to)
+
+    def _slice(self, batches: list[RecordBatch], count: int) -> Slice:
+        first, self.position = self.position, batches[-1].next_offset
+        payload = self._view[batches[0].begin : batches[-1].end]
+        return Slice(batches[0].base_offset, first, self.position, count, payload)
+
+    def _nothing(self, next: int) -> Slice:
+        first, self.position = self.position, next
+        return Slice(first, first, next, 0, self._view[:0])
+
+    def _check(self, batch: RecordBatch) -> None:
+        if calc_crc32c(self._view[batch.begin + CRC_FROM : batch.end]) != batch.checksum:
+            topic, number = self._partition
+            raise SourceError(
+                f"{topic}/{number}: the record batch at offset {batch.base_offset} is damaged: its checksum"
+                " is wrong, on the broker's disk or on the way from there; see `kafka-dump-log.sh` there"
+            )
+
+    def _is_left_out(self, batch: RecordBatch) -> bool:
+        """Whether it is a control batch, or one of an aborted transaction, as the protocol tells them."""
+        while self._transactions and self._transactions[-1][1] <= batch.base_offset:
+            self._aborted.add(self._transactions.pop()[0])
+        if batch.is_control:
+            if self._is_abort(batch):
+                self._aborted.discard(batch.producer)
+            return True
+        return batch.records == 0 or (batch.is_transactional and batch.producer in self._aborted)
+
+    def _is_abort(self, batch: RecordBatch) -> bool:
+        for record in DefaultRecordBatch(self._data[batch.begin : batch.end]):
+            return bool(ControlRecord.parse(record.key or b"") == ABORT_MARKER)
+        return False
+
+
+class Fetched:
+    """Stands in for aiokafka's `MemoryRecords` in its fetcher: the bytes as they came."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def has_next(self) -> bool:
+        return next(record_batches(self.data), None) is not None
+
+    def size_in_bytes(self) -> int:
+        return len(self.data)
+
+
+class FetchedPartition:
+    """Stands in for aiokafka's `PartitionRecords` in its fetcher: an iterator of slices."""
+
+    def __init__(self, cutter: Cutter) -> None:
+        self._cutter = cutter
+        self._slices = cutter.slices()
+
+    @property
+    def next_fetch_offset(self) -> int:
+        return self._cutter.position
+
+    def __iter__(self) -> Iterator[Slice]:
+        return self
+
+    def __next__(self) -> Slice:
+        return next(self._slices)
+
+
+Until = Callable[[TopicPartition], "int | None"]
+
+
+def partition_records(decoding: Any, memory: Any, limits: Limits, until: Until, is_decoded: Any) -> Any:
+    """What a fetcher makes of each partition's part of an answer, called as `PartitionRecords` is.
+
+    `decoding` and `memory` are the classes of aiokafka for what cannot be sliced: partitions that
+    `is_decoded` says, messages older than record batches, and batches longer than a record may be.
+    """
+
+    def make(
+        partition: TopicPartition,
+        records: Fetched,
+        aborted: Sequence[tuple[int, int]] | None,
+        position: int,
+        *rest: Any,
+    ) -> Any:
+        if is_decoded(partition) or not is_sliceable(records.data, limits):
+            return decoding(partition, memory(records.data), aborted, position, *rest)
+        return FetchedPartition(
+            Cutter(partition, records.data, aborted or (), position, until(partition), limits)
+        )
+
+    return make

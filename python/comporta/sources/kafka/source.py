@@ -1,0 +1,117 @@
+"""Kafka as a source, as the thread that asks for batches sees it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+
+from comporta.addresses import kafka, scheme
+from comporta.errors import UsageError
+from comporta.payloads import AssignedPartition, Known
+from comporta.sources.contract import Batch, Limits, Source
+from comporta.sources.kafka.client import MOST_WAITING, Client, Membership
+from comporta.sources.kafka.inbox import Inbox
+from comporta.sources.kafka.membership import instance_id
+
+SESSION_TIMEOUT = 45_000  # milliseconds
+
+
+class KafkaSource(Source):
+    """The topics that a URL `kafka://...` names, under `known`, what the store remembers of them.
+
+    The consumer group is the URL's, or else the pipeline's name. `dead` says where dead letters are: beside a
+    topic of them is the replay log, which is read as the partition `replay`. `is_slicing` hands over record
+    batches as they are; without it records are decoded here. Raises `UsageError` for a URL or an environment
+    that cannot be meant; whatever is wrong with Kafka itself is said by the methods, as `SourceError`.
+    """
+
+    unit = "records"
+
+    def __init__(
+        self,
+        url: str,
+        known: Known,
+        until_end: bool,
+        limits: Limits,
+        pipeline: str,
+        dead: str | None = None,
+        *,
+        is_slicing: bool = True,
+        max_poll_interval: int = 300_000,
+    ) -> None:
+        address = kafka(url)
+        group = address.group or pipeline
+        session_timeout = _session_timeout()
+        self.patience = session_timeout / 1000
+        self._inbox = Inbox(MOST_WAITING * limits.batch_bytes)
+        self._client = Client(
+            address,
+            kafka(dead).replay if dead and scheme(dead) == "kafka" else None,
+            known,
+            until_end,
+            limits,
+            Membership(group, instance_id(group), session_timeout, max_poll_interval),
+            pipeline,
+            self._inbox,
+            is_slicing=is_slicing,
+        )
+
+    @property
+    def lost(self) -> int:
+        """How many offsets Kafka deleted before they were processed."""
+        return self._inbox.lost
+
+    def discover(self) -> list[AssignedPartition]:
+        self._inbox.check()
+        return self._inbox.news()
+
+    def revoked(self) -> list[str]:
+        self._inbox.check()
+        return self._inbox.losses()
+
+    def wants_drain(self) -> bool:
+        return self._client.wants_drain
+
+    def drained(self) -> None:
+        self._client.drained()
+
+    def is_listed(self) -> bool:
+        return self._inbox.is_listed()
+
+    def seek(self, partition: str, offset: int) -> None:
+        if self._inbox.seek(partition, offset):
+            self._client.follow(partition)
+
+    def read(self) -> Batch | None:
+        self._inbox.check()
+        batch, has_room_again = self._inbox.take()
+        if has_room_again:
+            self._client.go_on()
+        return batch
+
+    def ends(self) -> list[tuple[str, int]]:
+        return self._inbox.ends()
+
+    def backlog(self) -> list[tuple[str, int]]:
+        return self._inbox.highwaters()
+
+    def checkpoint(self, partition: str, upto: int) -> None:
+        self._client.commit(partition, upto)
+
+    def descriptors(self) -> Sequence[int]:
+        return self._inbox.descriptors()
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def _session_timeout() -> int:
+    """`COMPORTA_SESSION_TIMEOUT` in milliseconds, such as 10000, 500ms or 10s; 45 s if nothing is said."""
+    text = os.environ.get("COMPORTA_SESSION_TIMEOUT")
+    if not text:
+        return SESSION_TIMEOUT
+    match = re.fullmatch(r"(\d{1,9})(ms|s|m)?", text)
+    if not match or not int(match[1]):
+        raise UsageError(f"COMPORTA_SESSION_TIMEOUT is {text!r}: it must be a time such as 10s or 45000 (ms)")
+    return int(match[1]) * {"s": 1000, "m": 60_000}.get(match[2], 1)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from comporta.services import folders, jars
-from comporta.services.exchange import connected
+from comporta.services.exchange import Exchange, connected
 from comporta.services.node import Node
 from comporta.services.plan import Plan
 
@@ -60,7 +60,11 @@ LOGBACK = """\
 # The native protocol, version 4: version, flags, stream, opcode, length of what follows.
 HEADER = struct.Struct(">BBhBi")
 REQUEST, ANSWER = 4, 0x84
-STARTUP, READY = 1, 2
+STARTUP, READY, QUERY, RESULT = 1, 2, 7, 8
+ALL = 5  # the consistency level
+
+# Of a table that has three copies, whatever the number of nodes.
+THRICE = "SELECT * FROM system_distributed.view_build_status WHERE keyspace_name = 'k' AND view_name = 'v'"
 
 
 class Cassandra(Node):
@@ -90,34 +94,34 @@ class Cassandra(Node):
             "cassandra.skip_wait_for_gossip_to_settle": "0",
             "cassandra.ring_delay_ms": "100",
         }
-        options = [*heap, *flags, *(f"-D{name}={value}" for name, value in settings.items())]
+        options = [
+            "-XX:+ExitOnOutOfMemoryError",
+            *heap,
+            *flags,
+            *(f"-D{name}={value}" for name, value in settings.items()),
+        ]
         classes = jars.classpath(jars.folder_of(JARS))
         main = "org.apache.cassandra.service.CassandraDaemon"
         return [shutil.which("java") or "java", *options, "-cp", classes, main]
 
-    @property
-    def is_new(self) -> bool:
-        """Whether it has never been a member of the ring."""
-        return not (self.folder / "joined").exists()
-
-    def remember_joined(self) -> None:
-        """Have it started at once from now on."""
-        (self.folder / "joined").touch()
-
     def answers(self) -> bool:
         """Whether a client can begin to speak CQL; a node listens to clients when it has joined the ring."""
-        body = struct.pack(">h", 1) + _string("CQL_VERSION") + _string("3.0.0")
         with connected(self.host, self.port) as exchange:
-            exchange.send(HEADER.pack(REQUEST, 0, 0, STARTUP, len(body)) + body)
-            version, _, _, opcode, _ = HEADER.unpack(exchange.receive(HEADER.size))
-            return (version, opcode) == (ANSWER, READY)
+            return _begin(exchange)
+
+    def sees_all(self) -> bool:
+        """Whether it takes all nodes of the ring for alive: else it would refuse to ask all copies."""
+        with connected(self.host, self.port) as exchange:
+            return _begin(exchange) and (
+                self.plan.nodes == 1 or _ask(exchange, QUERY, _query(THRICE, ALL)) == RESULT
+            )
 
 
 def yaml(plan: Plan, number: int, data: Path) -> dict[str, object]:
     """The settings of the node `number`."""
     host, port = plan.client("cassandra", number)
     inner = plan.inner[f"cassandra-{number}"]
-    seed = f"{plan.client('cassandra', 1)[0]}:{inner}"
+    seeds = [f"{plan.client('cassandra', other)[0]}:{inner}" for other in plan.numbers()]
     return {
         "cluster_name": "comporta",
         "num_tokens": 1,
@@ -135,25 +139,39 @@ def yaml(plan: Plan, number: int, data: Path) -> dict[str, object]:
         "native_transport_port": port,
         "start_native_transport": True,
         "endpoint_snitch": "SimpleSnitch",
-        "auto_bootstrap": number > 1,
+        # They start at once and in any order, which only seeds can; the ring is empty when they join.
+        "auto_bootstrap": False,
         "seed_provider": [
             {
                 "class_name": "org.apache.cassandra.locator.SimpleSeedProvider",
-                "parameters": [{"seeds": seed}],
+                "parameters": [{"seeds": ",".join(seeds)}],
             }
         ],
     }
 
 
 def bring_up(nodes: Sequence[Cassandra]) -> Iterator[None]:
-    """Start them, and step until they answer: those that join the ring one after another."""
+    """Start them all, and step until they answer and know each other."""
     for node in nodes:
         node.launch()
-        if node.is_new:
-            yield from node.awaited()
-            node.remember_joined()
     for node in nodes:
-        yield from node.awaited()
+        yield from node.awaited(node.sees_all)
+
+
+def _begin(exchange: Exchange) -> bool:
+    return _ask(exchange, STARTUP, struct.pack(">h", 1) + _string("CQL_VERSION") + _string("3.0.0")) == READY
+
+
+def _query(text: str, consistency: int) -> bytes:
+    return struct.pack(">i", len(text)) + text.encode() + struct.pack(">hB", consistency, 0)
+
+
+def _ask(exchange: Exchange, opcode: int, body: bytes) -> int | None:
+    """The kind of the answer to a request."""
+    exchange.send(HEADER.pack(REQUEST, 0, 0, opcode, len(body)) + body)
+    version, _, _, answer, size = HEADER.unpack(exchange.receive(HEADER.size))
+    exchange.receive(size)
+    return int(answer) if version == ANSWER else None
 
 
 def _string(text: str) -> bytes:

@@ -38,7 +38,11 @@ class Kafka(Node):
     def command(self) -> Sequence[str | Path]:
         """A JVM with the broker."""
         heap = "-Xmx1g" if self.plan.nodes == 1 else "-Xmx512m"
-        return [*_java(heap, "-XX:MaxGCPauseMillis=20"), "kafka.Kafka", self.folder / "server.properties"]
+        return [
+            *_java(heap, "-XX:+ExitOnOutOfMemoryError", "-XX:MaxGCPauseMillis=20"),
+            "kafka.Kafka",
+            self.folder / "server.properties",
+        ]
 
     def format(self) -> list[str | Path]:
         """What prepares the folder of its data, before it is started for the first time."""
@@ -52,9 +56,12 @@ class Kafka(Node):
         return (self.folder / "data" / "meta.properties").exists()
 
     def answers(self) -> bool:
-        """Whether it knows of as many living brokers as it needs, itself among them."""
-        alive = self.brokers()
-        return self.number in alive and len(alive) > self.plan.nodes // 2
+        """Whether it takes itself for a living member of the cluster."""
+        return self.number in self.brokers()
+
+    def sees_all(self) -> bool:
+        """Whether it takes all brokers for alive."""
+        return len(self.brokers()) == self.plan.nodes
 
     def brokers(self) -> list[int]:
         """The numbers of the brokers that it takes for alive. Raises `OSError`."""
@@ -122,14 +129,15 @@ def bring_up(nodes: Sequence[Kafka]) -> Iterator[None]:
     for node in nodes:
         node.launch()
     for node in nodes:
-        yield from node.awaited()
+        yield from node.awaited(node.sees_all)
 
 
 def _formatted(nodes: Sequence[Kafka]) -> Iterator[None]:
     for node in nodes:
         node.configure()
-        for _ in processes.awaited(processes.start(node.format(), node.log, node.folder), 60):
-            yield
+    tools = [processes.start(node.format(), node.log, node.folder) for node in nodes]
+    yield from processes.awaited(tools, 60)
+    for node in nodes:
         if not node.is_formatted:
             raise ComportaError(f"the folder of {node.name} cannot be prepared; see {node.log}")
 

@@ -6,7 +6,7 @@ import contextlib
 import signal
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from comporta.errors import ComportaError
@@ -71,9 +71,7 @@ class Node(ABC):
 
     def is_ready(self) -> bool:
         """Whether it serves requests now; asked for a second at most."""
-        with contextlib.suppress(OSError, ValueError):
-            return self.answers()
-        return False
+        return _said(self.answers)
 
     def launch(self) -> None:
         """Start it, and do not wait for it. Nothing happens where it runs."""
@@ -83,10 +81,13 @@ class Node(ABC):
         self.configure()
         processes.start(self.command(), self.log, self.folder).write(self.folder / "pid")
 
-    def awaited(self) -> Iterator[None]:
-        """Step as long as it is not ready. Raises `ComportaError` if it ends, or takes too long."""
+    def awaited(self, holds: Callable[[], bool] | None = None) -> Iterator[None]:
+        """Step until it answers, or until what is asked of it `holds`; an `OSError` or `ValueError` is a no.
+
+        Raises `ComportaError` if it ends, or takes too long.
+        """
         deadline = time.monotonic() + PATIENCE
-        while not self.is_ready():
+        while not _said(holds or self.answers):
             if self.process is None:
                 raise ComportaError(f"{self.name} has ended; its log, {self.log}, ends with\n{self._tail()}")
             if time.monotonic() > deadline:
@@ -123,3 +124,9 @@ class Node(ABC):
             lines = self.log.read_text(errors="replace").splitlines()
             return "\n".join(line[:500] for line in lines[-SHOWN:])
         return ""
+
+
+def _said(asked: Callable[[], bool]) -> bool:
+    with contextlib.suppress(OSError, ValueError):
+        return asked()
+    return False

@@ -104,15 +104,16 @@ def patiently(seconds: float) -> Iterator[None]:
         yield
 
 
-def awaited(process: Process, seconds: float) -> Iterator[None]:
-    """Step until the process has ended, which it must within so many seconds: else it is killed."""
+def awaited(processes: Sequence[Process], seconds: float) -> Iterator[None]:
+    """Step until all of these have ended, which they must within so many seconds: else they are killed."""
     try:
         for _ in patiently(seconds):
-            if not process.is_alive():
+            if not any(process.is_alive() for process in processes):
                 return
             yield
     finally:
-        process.send(signal.SIGKILL)
+        for process in processes:
+            process.send(signal.SIGKILL)
 
 
 def _wait(processes: Sequence[Process], seconds: float) -> list[Process]:

@@ -81,8 +81,7 @@ def _joined(nodes: Sequence[Redis]) -> Iterator[None]:
         ]
         log = nodes[0].folder / "create-log"
         create = processes.start(command, log, nodes[0].folder)
-        for _ in processes.awaited(create, 60):
-            yield
+        yield from processes.awaited([create], 60)
     for _ in processes.patiently(60):
         if all(node.cluster()["cluster_state"] == "ok" for node in nodes):
             return

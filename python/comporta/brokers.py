@@ -100,9 +100,7 @@ def ensure_topics(
     Each has so many `partitions`, the settings of `config`, and as many replicas as the topic `like`, or the
     brokers' default. One that is there already stays as it is.
     """
-    return asyncio.run(
-        ensure_find_topics(address, partitions=partitions, like=like, config=config, failure=failure)
-    )
+    return asyncio.run(make_topics(address, partitions=partitions, like=like, config=config, failure=failure))
 
 
 async def find_topics(address: KafkaAddress, failure: Failure = SourceError) -> dict[str, Topic | None]:
@@ -124,7 +122,7 @@ async def find_topic_ids(address: KafkaAddress, failure: Failure = SourceError) 
     return ids
 
 
-async def ensure_find_topics(
+async def make_topics(
     address: KafkaAddress,
     *,
     partitions: int = 1,
@@ -221,7 +219,7 @@ async def _probe(server: str, tls: ssl.SSLContext | None, failure: Failure) -> N
     not_kafka = failure(f"what listens at {server} is not Kafka")
     try:
         answer = await _say(server, tls, len(request).to_bytes(4, "big") + request)
-        if answer is None and await _say(server, tls, b"PING\r\n\r\n"):
+        if answer is None and await _say(server, tls, b"PING\r\n" * 2):
             raise not_kafka
     except ssl.SSLCertVerificationError as error:
         raise failure(

@@ -9,7 +9,7 @@ import contextlib
 import shutil
 import signal
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ from comporta.services.redis import Redis
 __all__ = ["SERVICES", "Cassandra", "Kafka", "Node", "Redis", "Services", "Status"]
 
 SERVICES = tuple(plan.PORTS)
+LOCK = "services.lock"
 PATIENCE = 20.0  # seconds that nodes have to end by themselves
 CLASSES: dict[str, type[Node]] = {"kafka": Kafka, "cassandra": Cassandra, "redis": Redis}
 
@@ -118,7 +119,7 @@ class Services:
 
     def down(self, *, delete: bool = False) -> list[Node]:
         """End all nodes, and delete their data if told to. Returns those that ran. Raises `ComportaError`."""
-        if not self.folder.is_dir():
+        if plan.read(self.folder) is None:
             return []
         with self._locked():
             nodes = self.nodes
@@ -143,8 +144,9 @@ class Services:
             yield "redis-cli"
 
     def _locked(self) -> contextlib.AbstractContextManager[None]:
-        lock = folders.make(self.folder) / "lock"
-        return folders.locked(lock, lambda: self._say(f"waiting for another command on {self.folder}"))
+        return folders.locked(
+            self.folder / LOCK, lambda: self._say(f"waiting for another command on {self.folder}")
+        )
 
     def _planned(self) -> list[Node]:
         """The nodes that are to run; the plan that has them is kept."""
@@ -169,19 +171,23 @@ class Services:
                     process.send(signal.SIGCONT)  # it may have been paused
             self._say(f"starting {', '.join(node.name for node in nodes)}")
             at_work[service] = _steps(nodes)
-        while at_work:
-            for service, steps in list(at_work.items()):
-                if next(steps, DONE) is DONE:
-                    del at_work[service]
-                    addresses = ", ".join(node.address for node in wanted if node.service == service)
-                    self._say(f"{service} answers on {addresses} after {time.monotonic() - began:.0f} s")
-            time.sleep(processes.POLL)
+        try:
+            while at_work:
+                for service, steps in list(at_work.items()):
+                    if next(steps, DONE) is DONE:
+                        del at_work[service]
+                        addresses = ", ".join(node.address for node in wanted if node.service == service)
+                        self._say(f"{service} answers on {addresses} after {time.monotonic() - began:.0f} s")
+                time.sleep(processes.POLL)
+        finally:
+            for steps in at_work.values():
+                steps.close()  # which ends the tools that they are waiting for
 
     def _delete(self, nodes: Sequence[Node]) -> None:
         # Only what was made here: the folder may be one that has other things in it.
         for node in nodes:
             shutil.rmtree(node.folder, ignore_errors=True)
-        for name in (plan.FILE, "lock"):
+        for name in (plan.FILE, LOCK):
             (self.folder / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self.folder.rmdir()
@@ -202,7 +208,7 @@ class Services:
 DONE = object()
 
 
-def _steps(nodes: Sequence[Node]) -> Iterator[None]:
+def _steps(nodes: Sequence[Node]) -> Generator[None, None, None]:
     if kafkas := [node for node in nodes if isinstance(node, Kafka)]:
         yield from kafka.bring_up(kafkas)
     if cassandras := [node for node in nodes if isinstance(node, Cassandra)]:

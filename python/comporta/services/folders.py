@@ -7,6 +7,7 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 from comporta.errors import ComportaError
 
@@ -34,19 +35,31 @@ def make(folder: Path) -> Path:
 def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
     """Hold the lock in the file `path`, which ends with this process; `waiting` is called if others hold it.
 
-    Raises `ComportaError`.
+    The file and its folder are made where they are missing. Raises `ComportaError`.
     """
-    try:
-        file = path.open("a")
-    except OSError as error:
-        raise ComportaError(f"{path}: cannot open the lock file: {error.strerror}") from error
-    with file:
+    while True:
+        make(path.parent)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            waiting()
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+            file = path.open("a")
+        except OSError as error:
+            raise ComportaError(f"{path}: cannot open the lock file: {error.strerror}") from error
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waiting()
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if _is_still(path, file):
+                yield
+                return
+
+
+def _is_still(path: Path, file: TextIO) -> bool:
+    """Whether the open file is what the path names: its holder before may have deleted it."""
+    try:
+        return path.stat().st_ino == os.fstat(file.fileno()).st_ino
+    except FileNotFoundError:
+        return False
 
 
 def _home(variable: str, otherwise: str) -> Path:

@@ -1,0 +1,3 @@
+"""What the tests of Python have in common."""
+
+from real_services import services as services

@@ -8,7 +8,8 @@ from letters_contract import Connect, Flush, LettersContract
 from steps import assigned, generation, letter, step
 
 from comporta.errors import UsageError
-from comporta.letters import SQLiteLetters, from_text, to_text
+from comporta.letters import from_text, to_text
+from comporta.letters.sqlite import SQLiteLetters
 from comporta.payloads import Letter
 from comporta.sinks import open_sink
 
@@ -35,6 +36,11 @@ class TestSQLiteLetters(LettersContract):
     @pytest.fixture
     def connect(self, url: str) -> Connect:
         return lambda: letters_of(url, "access-log")
+
+    def test_large_letters_are_kept_whole(self, flush: Flush, connect: Connect) -> None:
+        large = letter(5, value=b"v" * 2_000_000, length=2_000_000)
+        flush([large])
+        assert list(connect().letters()) == [large]
 
     def test_pipelines_have_letters_of_their_own(self, flush: Flush, url: str) -> None:
         flush([letter(3)])

@@ -1,11 +1,16 @@
 """Where results take effect: a contract, and the sinks that meet it."""
 
+from collections.abc import Sequence
+
+from comporta.addresses import scheme
 from comporta.errors import StoreError
 from comporta.generations import Generation
+from comporta.letters import letter_writer
+from comporta.payloads import Letter
 from comporta.sinks.contract import Checkpoint, Ledger, Sink, Snapshot
 from comporta.sinks.sqlite import SQLiteSink
 
-__all__ = ["Checkpoint", "Ledger", "Sink", "Snapshot", "current_generation", "open_sink"]
+__all__ = ["Checkpoint", "Ledger", "Sink", "Snapshot", "current_generation", "init_store", "open_sink"]
 
 
 def open_sink(url: str, *, create: bool, dead: str | None = None, pipeline: str = "") -> Sink:
@@ -13,7 +18,32 @@ def open_sink(url: str, *, create: bool, dead: str | None = None, pipeline: str 
 
     Letters of `pipeline` are written to the topic `dead`, if that is one, else to the SQLite file.
     """
-    return SQLiteSink(url, create=create)
+    if scheme(url) == "cassandra":
+        from comporta.sinks.cassandra import CassandraSink  # only where it is needed: the driver is large
+
+        writer = letter_writer(dead, pipeline)
+        return CassandraSink(url, writer.write if writer else _no_letters)
+    return SQLiteSink(url, create=create, letter_writer=letter_writer(dead, pipeline))
+
+
+def _no_letters(generation: str, letters: Sequence[Letter]) -> None:
+    raise StoreError(
+        "a flush that was decided has dead letters, and is not applied yet: run the pipeline, or say with"
+        " --source or --dead where they are to be written"
+    )
+
+
+def init_store(url: str, replication: int | None) -> str:
+    """Make the store that a URL names, as far as it is not there; what was done, in words.
+
+    `replication` is how many nodes of a Cassandra keep each row.
+    """
+    if scheme(url) == "cassandra":
+        from comporta.sinks.cassandra import init
+
+        return init(url, replication)
+    SQLiteSink(url, create=True)
+    return f"{url} is ready"
 
 
 def current_generation(sink: Sink, pipeline: str) -> Generation:

@@ -1,6 +1,7 @@
 """The embedded sink: a flush is one transaction of an SQLite file.
 
-As everything of a flush is one transaction, nothing is ever decided and not yet applied.
+As everything of a flush is one transaction, nothing is ever decided and not yet applied: but for letters that
+are kept elsewhere, whose table is an outbox then, emptied after each flush and before anything else.
 """
 
 from __future__ import annotations
@@ -18,18 +19,24 @@ from comporta.database import Database, database_path
 from comporta.definition import Definition
 from comporta.errors import SupersededError
 from comporta.generations import Generation
-from comporta.letters import LetterId, write_letters
+from comporta.letters import LetterId, LetterWriter, identity
+from comporta.letters.sqlite import delete_letters, some_letters, write_letters
 from comporta.ownership import Ownership
-from comporta.payloads import AssignedPartition, Origin
+from comporta.payloads import AssignedPartition, Letter, Origin
 from comporta.sinks.contract import Cell, Checkpoint, Ledger, Sink, Snapshot
 
+LETTERS_AT_ONCE = 100  # each of up to a MiB
 CHECKPOINT = "partition, shown, start, upto, flush, mark, meta, consumed, counted, dropped, duplicates, dead"
 
 
 class SQLiteSink(Sink):
-    """A sink in an SQLite file; one connection reads and one writes, so that a flush holds up no read."""
+    """A sink in an SQLite file; one connection reads and one writes, so that a flush holds up no read.
 
-    def __init__(self, url: str, *, create: bool) -> None:
+    Letters stay in the file, or go to `letter_writer`, if there is one.
+    """
+
+    def __init__(self, url: str, *, create: bool, letter_writer: LetterWriter | None = None) -> None:
+        self._letter_writer = letter_writer
         self._path = database_path(url)
         self._writer = Database(self._path, create=create, durable=True)
         self._reader = Database(self._path, create=False, durable=False)
@@ -125,6 +132,7 @@ class SQLiteSink(Sink):
             )
             return [self._open(connection, generation, partition) for partition in partitions]
 
+        self._deliver(generation)
         with self._writing:
             return self._writer.write(work)
 
@@ -183,7 +191,26 @@ class SQLiteSink(Sink):
             return [self._decide(connection, generation, snapshot) for snapshot in snapshots]
 
         with self._writing:
-            return self._writer.write(work)
+            decided = self._writer.write(work)
+        if any(snapshot.letters for snapshot in snapshots):
+            self._deliver(generation)
+        return decided
+
+    def _deliver(self, generation: str) -> None:
+        """Hand over the letters that are to be kept elsewhere, again if that was done and not noted."""
+
+        def work(connection: sqlite3.Connection) -> list[Letter]:
+            delete_letters(connection, generation, delivered)
+            return some_letters(connection, generation, LETTERS_AT_ONCE)
+
+        delivered: list[LetterId] = []
+        while self._letter_writer:
+            with self._writing:
+                letters = self._writer.write(work)
+            if not letters:
+                return
+            self._letter_writer.write(generation, letters)
+            delivered = [identity(letter) for letter in letters]
 
     def _decide(self, connection: sqlite3.Connection, generation: str, snapshot: Snapshot) -> bool:
         after = snapshot.after

@@ -9,7 +9,7 @@ from aiokafka.structs import ConsumerRecord
 
 from comporta import payloads
 from comporta.letters import identity, to_text
-from comporta.letters_wire import from_message
+from comporta.letters.wire import from_message
 from comporta.payloads import LongRecord, SourceRecord
 from comporta.sinks.contract import REPLAY
 from comporta.sources.contract import OVERSIZED_HEAD, Batch, Limits

@@ -1,72 +1,125 @@
 from __future__ import annotations
 
-import os
+import logging
+import random
 import secrets
+import socket
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from cassandra.query import SimpleStatement
+from cassandra_proxy import Proxy, Refusing
+from exactly_once_contract import ExactlyOnceContract
+from real_services import RealServices
 from sink_contract import Connect, SinkContract
-from steps import assigned, definition, metric, step
+from steps import assigned, definition, generation, letter, metric, step
 
 from comporta import addresses
+from comporta.dedup import ClaimStore, open_claims
+from comporta.errors import StoreError, UsageError
 from comporta.generations import Generation
+from comporta.letters import LetterId, LetterStore, LetterWriter, identity
 from comporta.payloads import Letter
-from comporta.sinks import Sink
+from comporta.sinks import Ledger, Sink, open_sink
 from comporta.sinks.cassandra import CassandraSink, init
 from comporta.sinks.cassandra.session import Session
 
 
 @pytest.fixture(scope="session")
-def server() -> str:
-    if "TRY_CASSANDRA" not in os.environ:
-        pytest.skip("no Cassandra is named")
-    return os.environ["TRY_CASSANDRA"]
+def server(services: RealServices) -> str:
+    return services.cassandra
 
 
 @pytest.fixture(scope="session")
-def keyspace(server: str) -> str:
+def keyspace(server: str) -> Iterator[str]:
     """The URL of a keyspace for this run of the tests; generations of random ids share it."""
     url = f"cassandra://{server}/test_{secrets.token_hex(8)}"
     init(url)
-    return url
+    yield url
+    drop(url)
 
 
-class LettersInMemory:
+@pytest.fixture
+def other_keyspace(server: str) -> Iterator[str]:
+    """The URL of a keyspace that is not there yet."""
+    url = f"cassandra://{server}/test_{secrets.token_hex(8)}"
+    yield url
+    drop(url)
+
+
+def drop(url: str) -> None:
+    run(url, f"DROP KEYSPACE IF EXISTS {addresses.cassandra(url).keyspace}")
+
+
+def run(url: str, *statements: str) -> list[Any]:
+    """Run statements as somebody with cqlsh would; the rows of the last one."""
+    session = Session(addresses.cassandra(url))
+    try:
+        return [session.execute(SimpleStatement(statement)) for statement in statements][-1]
+    finally:
+        session.close()
+
+
+class LettersInMemory(LetterStore, LetterWriter):
+    """The letters of one generation; a topic of Kafka's would hold them."""
+
     def __init__(self) -> None:
-        self.written: list[tuple[str, Letter]] = []
+        self._letters: dict[LetterId, Letter] = {}
+        self._log: list[Letter] = []
 
     def write(self, generation: str, letters: Sequence[Letter]) -> None:
-        self.written += [(generation, letter) for letter in letters]
+        self._letters.update({identity(letter): letter for letter in letters})
+
+    def letters(self) -> Iterator[Letter]:
+        return iter([self._letters[key] for key in sorted(self._letters)])
+
+    def find(self, identity: LetterId) -> Letter | None:
+        return self._letters.get(identity)
+
+    def replay(self, identities: Sequence[LetterId]) -> None:
+        self._log += [self._letters[identity] for identity in identities]
+
+    def replay_after(self, sequence: int, limit: int) -> list[tuple[int, Letter]]:
+        return [entry for entry in enumerate(self._log, 1) if entry[0] > sequence][:limit]
 
 
-def forget_generations(url: str) -> None:
-    """Begin with no generation; what those of other tests have written is under other ids."""
-    session = Session(addresses.cassandra(url))
-    for pipeline in ("access-log", "other"):
-        session.execute(
-            SimpleStatement(
-                f"DELETE FROM {session.address.keyspace}.generations WHERE pipeline = '{pipeline}'"
-            )
-        )
-    session.close()
+class Crash(Exception):
+    """What is raised where a process would have been killed."""
+
+
+class Crashing(LetterWriter):
+    """A process that is killed after the comparison, before anything of the flush can be seen."""
+
+    def write(self, generation: str, letters: Sequence[Letter]) -> None:
+        raise Crash
+
+
+@pytest.fixture
+def connect(keyspace: str) -> Iterator[Callable[..., CassandraSink]]:
+    """Open the keyspace, which has no generation at first; of other tests it has rows under other ids."""
+    name = addresses.cassandra(keyspace).keyspace
+    run(keyspace, f"DELETE FROM {name}.generations WHERE pipeline IN ('access-log', 'other')")
+    sinks: list[CassandraSink] = []
+    in_memory = LettersInMemory()
+
+    def connect(letters: LetterWriter | None = in_memory, url: str = keyspace) -> CassandraSink:
+        sinks.append(CassandraSink(url, letters))
+        return sinks[-1]
+
+    yield connect
+    for sink in sinks:
+        sink.close()
 
 
 class TestCassandraSink(SinkContract):
     @pytest.fixture
-    def connect(self, keyspace: str) -> Iterator[Connect]:
-        forget_generations(keyspace)
-        sinks: list[CassandraSink] = []
-
-        def connect() -> CassandraSink:
-            sinks.append(CassandraSink(keyspace, LettersInMemory().write))
-            return sinks[-1]
-
-        yield connect
-        for sink in sinks:
-            sink.close()
+    def connect(self, connect: Connect) -> Connect:
+        return connect
 
     def test_rows_of_old_buckets_expire(self, sink: Sink, keyspace: str) -> None:
         """By themselves: they are written with the time that is left to them, or not at all."""
@@ -79,12 +132,257 @@ class TestCassandraSink(SinkContract):
         assert sink.flush(current.id, [step(one, 5, rows)]) == [True]
         assert list(sink.rows(current.id, "requests", None, None)) == [(now, "[]", 2)]
         assert list(sink.rows(current.id, "bytes", None, None)) == [(0, "[]", 3)]
-        session = Session(addresses.cassandra(keyspace))
-        session.use_keyspace()
-        (row,) = session.run(
-            "SELECT TTL(number) FROM metrics"
-            " WHERE generation = ? AND metric = 'requests' AND partition = 'file-1' AND span = ?",
-            *(current.id, now // 3600 * 3600 * 1000),
+        (row,) = run(
+            keyspace,
+            f"SELECT TTL(number) FROM {addresses.cassandra(keyspace).keyspace}.metrics"
+            f" WHERE generation = '{current.id}' AND metric = 'requests' AND partition = 'file-1'"
+            f" AND span = {now // 3600 * 3_600_000}",
         )
-        session.close()
         assert 86400 < row[0] <= 86400 + 2 * 3600
+
+
+class TestExactlyOnceOnCassandra(ExactlyOnceContract):
+    SCHEDULES = 30
+
+    @pytest.fixture
+    def connect(
+        self, keyspace: str, tmp_path: Path
+    ) -> Iterator[Callable[[Generation], tuple[Sink, ClaimStore, LetterStore]]]:
+        claims = f"sqlite:{tmp_path}/claims.db"
+        open_sink(claims, create=True)
+        letters_of: dict[str, LettersInMemory] = {}
+
+        class Letters(LetterWriter):
+            def write(self, generation: str, letters: Sequence[Letter]) -> None:
+                letters_of[generation].write(generation, letters)
+
+        sink = CassandraSink(keyspace, Letters())
+
+        def connect(new: Generation) -> tuple[Sink, ClaimStore, LetterStore]:
+            assert sink.install(new, instead_of=None)
+            letters = letters_of[new.id] = LettersInMemory()
+            return sink, open_claims(claims, new.id, 3600), letters
+
+        yield connect
+        sink.close()
+
+
+class TestDecidedAndNotApplied:
+    """What an owner left that died between the comparison and its effects."""
+
+    @pytest.fixture
+    def current(self, connect: Callable[..., CassandraSink]) -> Generation:
+        new = generation()
+        assert connect().install(new, instead_of=None)
+        return new
+
+    @pytest.fixture
+    def snapshot(self, connect: Callable[..., CassandraSink], current: Generation) -> Any:
+        dying = connect(Crashing())
+        (start,) = dying.open(current.id, [assigned("file-1")])
+        rows = {"requests": {(0, '["200"]'): 3, (60, '["200"]'): 4}, "bytes": {(0, "[]"): [5, 0]}}
+        whole = letter(3, headers=[("trace", None), ("trace", b"\xff")], key=b"k")
+        snapshot = step(start, 40, rows, letters=[whole], replayed=[("file-1", 3, 0)])
+        with pytest.raises(Crash):
+            dying.flush(current.id, [snapshot])
+        return snapshot
+
+    def test_the_next_owner_applies_it(
+        self, connect: Callable[..., CassandraSink], current: Generation, snapshot: Any
+    ) -> None:
+        letters = LettersInMemory()
+        sink = connect(letters)
+        assert sink.open(current.id, [assigned("file-1")]) == [snapshot.after]
+        assert list(letters.letters()) == snapshot.letters
+        assert list(sink.rows(current.id, "requests", None, None)) == [(0, '["200"]', 3), (60, '["200"]', 4)]
+        assert sink.read(current.id, "file-1", "bytes", [(0, "[]")]) == {(0, "[]"): [5, 0]}
+        assert sink.was_replayed(current.id, [("file-1", 3, 0)]) == {("file-1", 3, 0)}
+
+    def test_so_does_a_reader(
+        self, connect: Callable[..., CassandraSink], current: Generation, snapshot: Any
+    ) -> None:
+        letters = LettersInMemory()
+        found = connect(letters).rows(current.id, "requests", 60, None)
+        assert list(found) == [(60, '["200"]', 4)]
+        assert list(letters.letters()) == snapshot.letters
+
+    def test_a_reader_that_cannot_write_letters_leaves_them_to_the_next_owner(
+        self, connect: Callable[..., CassandraSink], current: Generation, snapshot: Any
+    ) -> None:
+        assert list(connect(None).rows(current.id, "requests", 60, None)) == [(60, '["200"]', 4)]
+        with pytest.raises(StoreError, match=r"dead letters to write, .* with --dead"):
+            connect(None).open(current.id, [assigned("file-1")])
+        letters = LettersInMemory()
+        assert connect(letters).open(current.id, [assigned("file-1")]) == [snapshot.after]
+        assert list(letters.letters()) == snapshot.letters
+
+    def test_and_so_does_an_audit(
+        self, connect: Callable[..., CassandraSink], current: Generation, snapshot: Any
+    ) -> None:
+        letters = LettersInMemory()
+        assert connect(letters).checkpoints(current.id) == [snapshot.after]
+        assert list(letters.letters()) == snapshot.letters
+
+    def test_the_owner_that_goes_on_after_all_does_no_harm(
+        self, connect: Callable[..., CassandraSink], current: Generation, snapshot: Any
+    ) -> None:
+        sink = connect()
+        (checkpoint,) = sink.open(current.id, [assigned("file-1")])
+        newer = step(checkpoint, 50, {"requests": {(0, '["200"]'): 9}})
+        assert sink.flush(current.id, [newer]) == [True]
+        assert connect().flush(current.id, [snapshot]) == [False]
+        assert sink.checkpoints(current.id) == [newer.after]
+        assert sink.read(current.id, "file-1", "requests", [(0, '["200"]')]) == {(0, '["200"]'): 9}
+
+    def test_what_is_lost_of_it_is_said(
+        self, connect: Callable[..., CassandraSink], current: Generation, snapshot: Any, keyspace: str
+    ) -> None:
+        run(keyspace, f"TRUNCATE {addresses.cassandra(keyspace).keyspace}.redo")
+        with pytest.raises(StoreError, match=r"1 of 1 parts are lost .* `comporta reset`"):
+            connect().open(current.id, [assigned("file-1")])
+
+
+class TestBadDays:
+    """Requests whose outcome nobody knows, and requests that arrive when nobody expects them any more."""
+
+    @pytest.mark.parametrize("seed", range(2))
+    def test_every_flush_takes_effect_once(
+        self, connect: Callable[..., CassandraSink], keyspace: str, server: str, seed: int
+    ) -> None:
+        rnd = random.Random(seed)
+        host, _, port = server.partition(":")
+        proxy = Proxy((host, int(port)), rnd)
+        name = addresses.cassandra(keyspace).keyspace
+        current = generation()
+        assert connect().install(current, instead_of=None)
+        url = f"cassandra://{proxy.address}/{name}"
+        totals = {f"[{key}]": 0 for key in range(5)}
+        sink = connect(url=url)
+        (checkpoint,) = sink.open(current.id, [assigned("file-1")])
+        proxy.lost = proxy.late = 0.06
+        steps = 0
+        while proxy.cuts < 12 or steps < 15:
+            steps += 1
+            changed = rnd.sample(sorted(totals), 2)
+            totals.update({key: totals[key] + 1 for key in changed})
+            snapshot = step(checkpoint, steps * 10, {"requests": {(0, key): totals[key] for key in changed}})
+            assert sink.flush(current.id, [snapshot]) == [True]
+            checkpoint = snapshot.after
+            if rnd.random() < 0.3:
+                proxy.deliver()
+            if rnd.random() < 0.1:
+                assert sink.open(current.id, [assigned("file-1")]) == [checkpoint]
+        proxy.lost = proxy.late = 0.0
+        proxy.deliver()
+        time.sleep(0.2)  # what was delivered has no answer to wait for
+        reader = connect()
+        assert reader.checkpoints(current.id) == [checkpoint]
+        assert checkpoint.ledger == Ledger(consumed=steps, counted=steps)
+        found = {key: count for _, key, count in reader.rows(current.id, "requests", None, None)}
+        assert found == {key: count for key, count in totals.items() if count}
+        proxy.close()
+
+    def test_a_cluster_that_is_away_is_waited_for(
+        self, connect: Callable[..., CassandraSink], server: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        with caplog.at_level(logging.WARNING):
+            thread = threading.Thread(
+                target=Session, args=[addresses.cassandra(f"cassandra://127.0.0.1:{port}/any")], daemon=True
+            )
+            thread.start()
+            while "waiting for" not in caplog.text:
+                time.sleep(0.01)
+        assert thread.is_alive()
+        assert f"waiting for cassandra://127.0.0.1:{port}/any: 127.0.0.1:{port}: " in caplog.text
+        node = server.partition(":")
+        proxy = Proxy((node[0], int(node[2])), random.Random(0), port)
+        thread.join()
+        proxy.close()
+
+
+class TestInit:
+    def test_everything_is_made_once(self, other_keyspace: str) -> None:
+        assert init(other_keyspace, 1).endswith(": made")
+        assert init(other_keyspace, 1).endswith(": everything is there")
+        assert init(other_keyspace).endswith(": everything is there")
+        assert CassandraSink(other_keyspace, None).current("access-log") is None
+
+    def test_another_replication_is_not_what_is_there(self, other_keyspace: str) -> None:
+        init(other_keyspace, 1)
+        with pytest.raises(StoreError, match=r"exists with the replication .*, not 2; leave the option out"):
+            init(other_keyspace, 2)
+
+    def test_a_keyspace_that_is_missing(self, other_keyspace: str) -> None:
+        with pytest.raises(StoreError, match=r"does not exist; make them with `comporta init cassandra:"):
+            CassandraSink(other_keyspace, None)
+
+    def test_tables_of_somebody_else(self, other_keyspace: str) -> None:
+        name = addresses.cassandra(other_keyspace).keyspace
+        run(
+            other_keyspace,
+            f"CREATE KEYSPACE {name} WITH replication ="
+            " {'class': 'SimpleStrategy', 'replication_factor': 1}",
+            f"CREATE TABLE {name}.metrics (id int PRIMARY KEY, count int)",
+        )
+        with pytest.raises(StoreError, match="holds no tables of Comporta's"):
+            CassandraSink(other_keyspace, None)
+        with pytest.raises(StoreError, match="the table metrics there is not Comporta's, for it has no b"):
+            init(other_keyspace)
+
+    def test_tables_of_another_version(self, other_keyspace: str) -> None:
+        init(other_keyspace)
+        name = addresses.cassandra(other_keyspace).keyspace
+        run(other_keyspace, f"UPDATE {name}.schema_version SET version = 99 WHERE part = 'tables'")
+        for attempt in (init, lambda url: CassandraSink(url, None)):
+            with pytest.raises(StoreError, match="tables are of version 99, and this Comporta knows version"):
+                attempt(other_keyspace)
+
+    def test_an_init_that_did_not_end(self, other_keyspace: str) -> None:
+        init(other_keyspace)
+        name = addresses.cassandra(other_keyspace).keyspace
+        run(other_keyspace, f"DROP TABLE {name}.spans", f"TRUNCATE {name}.schema_version")
+        with pytest.raises(StoreError, match=r"not complete; make them with `comporta init"):
+            CassandraSink(other_keyspace, None)
+        assert init(other_keyspace).endswith(": made")
+        CassandraSink(other_keyspace, None).close()
+
+
+class TestRefusals:
+    def test_a_host_without_an_address(self) -> None:
+        with pytest.raises(StoreError, match=r"no address is known for nowhere\.invalid"):
+            CassandraSink("cassandra://nowhere.invalid/any", None)
+
+    def test_a_wrong_password(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("COMPORTA_CASSANDRA_USERNAME", "me")
+        monkeypatch.setenv("COMPORTA_CASSANDRA_PASSWORD", "hidden")
+        node = Refusing()
+        with pytest.raises(StoreError, match=r"refuses this user or password.*_PASSWORD_FILE") as raised:
+            CassandraSink(f"cassandra://{node.address}/any", None)
+        assert "hidden" not in str(raised.value)
+        assert "\n" not in str(raised.value)
+        node.close()
+
+    def test_a_consistency_that_is_not_safe(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("COMPORTA_CASSANDRA_CONSISTENCY", "ONE")
+        with pytest.raises(UsageError, match="COMPORTA_CASSANDRA_CONSISTENCY is 'ONE', with which results"):
+            CassandraSink("cassandra://127.0.0.1/any", None)
+
+    def test_a_generation_of_one_data_centre_is_for_that_one(
+        self, connect: Callable[..., CassandraSink], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("COMPORTA_CASSANDRA_CONSISTENCY", "LOCAL_QUORUM")
+        local, current = connect(), generation()
+        assert local.install(current, instead_of=None)
+        (start,) = local.open(current.id, [assigned("file-1")])
+        assert local.flush(current.id, [step(start, 10, {"requests": {(0, "[]"): 1}})]) == [True]
+        monkeypatch.delenv("COMPORTA_CASSANDRA_CONSISTENCY")
+        everywhere = connect()
+        assert everywhere.current("access-log") is not None
+        for attempt in (
+            lambda: everywhere.open(current.id, [assigned("file-1")]),
+            lambda: everywhere.rows(current.id, "requests", None, None),
+        ):
+            with pytest.raises(StoreError, match="begun with LOCAL_QUORUM in the data centre datacenter1"):
+                attempt()

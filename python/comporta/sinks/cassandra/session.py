@@ -35,7 +35,7 @@ from cassandra.cluster import (
     ResponseFuture,
 )
 from cassandra.connection import ConnectionBusy, ConnectionException, ProtocolError
-from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
+from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionPolicy, TokenAwarePolicy
 from cassandra.protocol import (
     ErrorMessage,
     IsBootstrappingErrorMessage,
@@ -47,7 +47,7 @@ from cassandra.query import PreparedStatement, Statement
 
 from comporta.addresses import CassandraAddress
 from comporta.errors import StoreError
-from comporta.security import security
+from comporta.security import Security, security
 from comporta.sinks.cassandra.consistency import Consistency, consistency
 
 logger = logging.getLogger("comporta.sinks.cassandra")
@@ -185,7 +185,21 @@ class Session:
     def _try_to_connect(self) -> tuple[Cluster, Any]:
         secrets = security("cassandra")
         self._near = DCAwareRoundRobinPolicy()
-        cluster = Cluster(
+        try:
+            cluster = self._cluster_of(secrets)
+        except UnresolvableContactPoints as error:
+            hosts = " or ".join(self.address.hosts)
+            raise StoreError(f"{self}: no address is known for {hosts}; is the name right?") from error
+        try:
+            return cluster, cluster.connect()
+        except BaseException as error:
+            cluster.shutdown()
+            if refusal := self._refusal(error):
+                raise StoreError(refusal) from error
+            raise
+
+    def _cluster_of(self, secrets: Security) -> Cluster:
+        return Cluster(
             [host.strip("[]") for host in self.address.hosts],
             self.address.port,
             auth_provider=PlainTextAuthProvider(secrets.username, secrets.password)
@@ -196,6 +210,7 @@ class Session:
             # which Python would compute slowly and TCP and TLS have already.
             protocol_version=ProtocolVersion.V4,
             connect_timeout=TIMEOUT,
+            reconnection_policy=ExponentialReconnectionPolicy(0.25, LONGEST_PAUSE),
             execution_profiles={
                 EXEC_PROFILE_DEFAULT: ExecutionProfile(
                     load_balancing_policy=TokenAwarePolicy(self._near),
@@ -205,18 +220,9 @@ class Session:
                 )
             },
         )
-        try:
-            return cluster, cluster.connect()
-        except BaseException as error:
-            cluster.shutdown()
-            if refusal := self._refusal(error):
-                raise StoreError(refusal) from error
-            raise
 
     def _refusal(self, error: BaseException) -> str | None:
         """What will not mend itself about a connection that failed, in words."""
-        if isinstance(error, UnresolvableContactPoints):
-            return f"{self}: no address is known for {' or '.join(self.address.hosts)}; is the name right?"
         for cause in error.errors.values() if isinstance(error, NoHostAvailable) else [error]:
             if isinstance(cause, AuthenticationFailed):
                 return (

@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 from comporta import addresses
 from comporta.errors import StoreError
 from comporta.generations import Generation
-from comporta.letters import LetterId
-from comporta.payloads import AssignedPartition, Letter, Origin
+from comporta.letters import LetterId, LetterWriter
+from comporta.payloads import AssignedPartition, Origin
 from comporta.sinks.cassandra.checkpoints import Checkpoints, Decided
 from comporta.sinks.cassandra.generations import Generations
 from comporta.sinks.cassandra.redo import Changes, changes, chunks
@@ -34,9 +34,6 @@ from comporta.sinks.contract import REPLAY, Cell, Checkpoint, Sink, Snapshot
 AT_ONCE = 8  # partitions that are flushed or opened at once
 PATIENCE = 0.5  # seconds in which an owner may end what it applies, before a reader does it too
 
-WriteLetters = Callable[[str, Sequence[Letter]], None]
-"""Writes the letters of a generation, and returns when they are durable. Doing it twice changes nothing."""
-
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -44,13 +41,15 @@ Answer = TypeVar("Answer")
 class CassandraSink(Sink):
     """A sink in a keyspace that `init` has made; a group of processes shares it.
 
-    Dead letters are for `write_letters`. Raises `StoreError` where the keyspace is not there.
+    It has no table of dead letters: `letter_writer` writes them. Without one it is for reading: what it
+    applies for that leaves its letters to the next owner. Raises `StoreError` where the keyspace is not
+    there.
     """
 
-    def __init__(self, url: str, write_letters: WriteLetters) -> None:
+    def __init__(self, url: str, letter_writer: LetterWriter | None) -> None:
         self._session = Session(addresses.cassandra(url))
         open_keyspace(self._session)
-        self._write_letters = write_letters
+        self._letter_writer = letter_writer
         self._generations = Generations(self._session)
         self._checkpoints = Checkpoints(self._session)
         self._rows = Rows(self._session)
@@ -99,7 +98,7 @@ class CassandraSink(Sink):
 
     def _open(self, generation: str, assigned: AssignedPartition) -> Checkpoint:
         decided = self._checkpoints.create(generation, assigned)
-        return self._finish(generation, decided).checkpoint
+        return self._finish(generation, decided, is_owner=True).checkpoint
 
     def read(self, generation: str, partition: str, metric: str, cells: Sequence[Cell]) -> dict[Cell, Any]:
         return self._rows.read(generation, partition, metric, cells)
@@ -112,6 +111,8 @@ class CassandraSink(Sink):
         return _at_once(lambda snapshot: self._flush(generation, snapshot), snapshots)
 
     def _flush(self, generation: str, snapshot: Snapshot) -> bool:
+        if snapshot.letters:
+            self._check_writer()  # or what is decided could not be applied
         after = snapshot.after
         count = self._checkpoints.write_redo(generation, after, chunks(snapshot))
         decided = Decided(after, count, applied=None)
@@ -126,20 +127,33 @@ class CassandraSink(Sink):
         if decided.is_applied:
             return
         checkpoint = decided.checkpoint
-        if what.letters:
-            self._write_letters(generation, what.letters)
+        if what.letters and self._letter_writer:
+            self._letter_writer.write(generation, what.letters)
         facts = self._generations.facts(generation, metrics=set(what.rows))
         self._rows.write(generation, facts, checkpoint.partition, checkpoint.upto, what.rows)
         self._replayed.write(generation, what.replayed)
+        if what.letters and not self._letter_writer:
+            return
         self._checkpoints.mark_applied(generation, checkpoint)
         self._checkpoints.delete_redo(generation, checkpoint)
 
-    def _finish(self, generation: str, decided: Decided) -> Decided:
+    def _check_writer(self) -> None:
+        """Raise `StoreError` if there is nothing that writes dead letters."""
+        if self._letter_writer is None:
+            raise StoreError(
+                "there are dead letters to write, and Cassandra keeps none: say where they are with --dead,"
+                " such as kafka://127.0.0.1:9092/access.dead"
+            )
+
+    def _finish(self, generation: str, decided: Decided, *, is_owner: bool = False) -> Decided:
         """Apply a partition's last flush, if that was not done to the end; what was decided last by then."""
         while not decided.is_applied:
             data = self._checkpoints.redo(generation, decided.checkpoint)
             if len(data) >= decided.chunks:
-                self._apply(generation, decided, changes(data))
+                what = changes(data)
+                if is_owner and what.letters:
+                    self._check_writer()
+                self._apply(generation, decided, what)
                 return decided
             again = self._checkpoints.last(generation, decided.checkpoint)
             if again is None or again == decided:

@@ -51,6 +51,8 @@ async def bounds(
             end = await consumer.end_offsets(partitions)
             return {partition: Span(begin[partition], end[partition]) for partition in partitions}
 
+    if not partitions:
+        return {}
     return await brokers.attempt(address, failure, work)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from comporta.addresses import scheme
 from comporta.errors import UsageError
 from comporta.sinks import Checkpoint
 from comporta.sources.content import PIECE, Content, opened
@@ -20,6 +21,10 @@ def recount(source: str, checkpoints: Sequence[Checkpoint]) -> dict[str, int]:
     """
     if source == "-":
         raise UsageError("standard input cannot be counted again: leave --source out")
+    if scheme(source) == "kafka":
+        from comporta import recount_kafka  # only where it is needed: the client is large
+
+        return recount_kafka.recount(source, checkpoints)
     listing = Listing(source)
     places = listing.places()
     files = {each.partition: each for each in checkpoints if each.partition.startswith("file-")}

@@ -93,7 +93,7 @@ def cassandra(url: str) -> CassandraAddress:
             f"{url!r}: {path!r} is not a keyspace (small letters, digits and _, at most 48); give one such as"
             f" {right}"
         )
-    return CassandraAddress(tuple(host for host, _ in hosts), next(iter(ports), CASSANDRA_PORT), path)
+    return CassandraAddress(tuple(_bare(host) for host, _ in hosts), next(iter(ports), CASSANDRA_PORT), path)
 
 
 def redis(url: str) -> RedisAddress:
@@ -102,7 +102,7 @@ def redis(url: str) -> RedisAddress:
     hosts, path, _ = _split(url, {"redis", "rediss"}, right, set())
     if path and not path.isdecimal():
         raise UsageError(f"{url!r}: {path!r} is not the number of a database; give one such as {right}/0")
-    nodes = tuple((host, port or REDIS_PORT) for host, port in hosts)
+    nodes = tuple((_bare(host), port or REDIS_PORT) for host, port in hosts)
     return RedisAddress(nodes, url.startswith("rediss:"), int(path or 0))
 
 
@@ -149,6 +149,11 @@ def _split(
         raise UsageError(f"{url!r}: there is no option {unknown[0]!r}; give one such as {right}")
     hosts = [_endpoint(url, text, right) for text in parts.netloc.split(",")]
     return hosts, unquote(parts.path).strip("/"), options
+
+
+def _bare(host: str) -> str:
+    """A host as sockets take it: an IPv6 address without its brackets."""
+    return host.strip("[]")
 
 
 def _endpoint(url: str, text: str, right: str) -> tuple[str, int | None]:

@@ -19,15 +19,15 @@ from typing import Any, NoReturn
 
 from comporta import payloads, program
 from comporta.addresses import dead_letters
+from comporta.beginning import begin
 from comporta.connection import Closed, Connection, Frame, ProtocolError
 from comporta.definition import Definition
 from comporta.errors import ComportaError, SupersededError
 from comporta.fold import Fold
-from comporta.generations import Generation, redefined
+from comporta.generations import Generation
 from comporta.metrics import from_definition
 from comporta.payloads import AssignedPartition, Known, KnownPartition, Result
 from comporta.sinks import Checkpoint, Ledger, Sink, Snapshot, open_sink
-from comporta.sources import resolve
 
 logger = logging.getLogger("comporta.store")  # the module's own name is __main__
 
@@ -241,27 +241,6 @@ class Notes:
                     logger.warning(text, self._rows[name])
             self._rows.clear()
             self._next = time.monotonic() + NOTES_EVERY
-
-
-def begin(sink: Sink, definition: Definition, source: str, start: str) -> Generation:
-    """The pipeline's current generation, made if there is none, under the definition of this run.
-
-    Of a Kafka source, where it begins to read is decided now if it is not yet: as `start` says, or a reset.
-    """
-    name = definition.name
-    while (generation := sink.current(name)) is None:
-        sink.install(Generation(name, definition), instead_of=None)
-    change = redefined(generation, definition)
-    if change.added:
-        logger.info("counted from now on: %s", ", ".join(change.added))
-    if change.removed:
-        logger.info("not counted any more: %s", ", ".join(change.removed))
-    if change.generation != generation:
-        sink.redefine(change.generation)
-    generation = change.generation
-    if generation.origin is None and (origin := resolve(source, generation.start or start)) is not None:
-        generation = replace(generation, origin=sink.originate(generation.id, origin))
-    return generation
 
 
 def wait_to_own(connection: Connection, sink: Sink, pipeline: str) -> None:

@@ -318,20 +318,20 @@ def test_a_release_that_is_not_there(workplace: Workplace) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (
-            ("--source", "kafka://localhost:9092/logs"),
-            "this version runs on files, stdin and SQLite, not on kafka",
-        ),
-        (("--store", "cassandra://localhost/logs"), "not on cassandra: give sqlite:.comporta"),
-        (("--claims", "redis://localhost"), "not on redis"),
+        (("--source", "kafka://localhost:9092"), "'' is not the name of a topic"),
+        (("--source", "kafka://me:secret@localhost/logs"), "COMPORTA_KAFKA_PASSWORD_FILE"),
+        (("--store", "cassandra://localhost/no-keyspace"), "'no-keyspace' is not a keyspace"),
+        (("--store", "cassandra://localhost/logs"), "say where they are with --dead"),
+        (("--claims", "cassandra://localhost/logs"), "is not a place for claims"),
         (("--source", "a.log"), "'a.log' is not a source"),
         (("--source", "file:"), "'file:' is not a source"),
         (("--flush-every", "soon"), "'soon' is not a duration such as"),
         (("--worker-memory", "1GB"), "'1GB' is not a size such as"),
         (("--workers", "0"), "0 is not in the range"),
-        (("--start", "2015-05-17"), "is not earliest or latest"),
+        (("--start", "2015-05-17"), "only a Kafka source can begin at a time"),
+        (("--start", "soon"), "'soon' is not earliest, latest or a time"),
         (("--web", "127.0.0.1:8000"), "'off'"),
-        (("--dead", "sqlite:other.db"), "leave --dead out"),
+        (("--dead", "sqlite:other.db"), "dead letters cannot be in 'sqlite:other.db'"),
     ],
 )
 def test_wrong_usage_is_said_in_words(workplace: Workplace, words: tuple[str, ...], says: str) -> None:

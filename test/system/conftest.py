@@ -18,6 +18,11 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "python" / "tests"))
+
+from real_services import services  # noqa: E402
+
+__all__ = ["services"]
 COMMAND = Path(sys.executable).with_name("comporta")
 EXAMPLES = ROOT / "examples"
 DEADLINE = 120.0

@@ -15,6 +15,7 @@ import click
 from comporta.cli.audit import audit
 from comporta.cli.dead import dead
 from comporta.cli.display import json_event
+from comporta.cli.init import init
 from comporta.cli.query import query
 from comporta.cli.reset import reset
 from comporta.cli.run import run
@@ -42,7 +43,7 @@ def comporta() -> None:
     """
 
 
-for command in (run, query, audit, dead, reset, validate, services):
+for command in (run, query, audit, dead, init, reset, validate, services):
     comporta.add_command(command)
 
 

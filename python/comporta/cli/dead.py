@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 
 import click
 
-from comporta import dead as dead_letters
+from comporta import dead as letters_of
+from comporta.addresses import dead_letters
 from comporta.cli import options, output
 from comporta.cli.options import PipelineFile, option
+from comporta.errors import UsageError
 from comporta.letters import LetterStore, identity, open_letters, to_text
 from comporta.payloads import Letter
 from comporta.sinks import Sink, current_generation, open_sink
@@ -32,7 +34,7 @@ def letter_options(command: Any) -> Any:
     """What all these subcommands take."""
     for decorate in (
         options.format_option("table", "json"),
-        options.source_option("Not needed for files.", expose_value=False),
+        options.source_option("What is read, if that is Kafka: letters are beside it."),
         options.dead_option(),
         options.store_option(),
     ):
@@ -40,14 +42,18 @@ def letter_options(command: Any) -> Any:
     return command
 
 
-def open_dead(file: PipelineFile, store: str | None, dead: str | None) -> Letters:
+def open_dead(file: PipelineFile, store: str | None, source: str | None, dead: str | None) -> Letters:
     """The dead letters of the pipeline in `file`."""
     pipeline = file.load()
     url = options.store_of(pipeline, store)
-    options.check_dead(dead, url)
     sink = open_sink(url, create=False)
-    generation = current_generation(sink, pipeline.name).id
-    return Letters(open_letters(url, generation), sink, generation)
+    generation = current_generation(sink, pipeline.name)
+    if generation.origin and not (source or dead):
+        raise UsageError(
+            f"{pipeline.name!r} reads Kafka, and its dead letters are there: give --source, or --dead"
+        )
+    where = dead_letters(dead, source, url)
+    return Letters(open_letters(url, generation.id, where, pipeline.name), sink, generation.id)
 
 
 @click.group()
@@ -58,10 +64,12 @@ def dead() -> None:
 @dead.command("list")
 @options.file_argument
 @letter_options
-def list_letters(file: PipelineFile, store: str | None, dead: str | None, format: str) -> None:
+def list_letters(
+    file: PipelineFile, store: str | None, source: str | None, dead: str | None, format: str
+) -> None:
     """List the dead letters of the pipeline in FILE.py."""
-    letters = open_dead(file, store, dead)
-    listed = (summary(letter, replayed) for letter, replayed in dead_letters.listed(*letters))
+    letters = open_dead(file, store, source, dead)
+    listed = (summary(letter, replayed) for letter, replayed in letters_of.listed(*letters))
     if format == "json":
         output.write_json(listed)
         return
@@ -76,10 +84,17 @@ def list_letters(file: PipelineFile, store: str | None, dead: str | None, format
 @options.file_argument
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @letter_options
-def show(file: PipelineFile, ids: Sequence[str], store: str | None, dead: str | None, format: str) -> None:
+def show(
+    file: PipelineFile,
+    ids: Sequence[str],
+    store: str | None,
+    source: str | None,
+    dead: str | None,
+    format: str,
+) -> None:
     """Show dead letters whole: the record, why it is one, and the traceback."""
-    letters = open_dead(file, store, dead)
-    found = [dead_letters.find(letters.store, text) for text in ids]
+    letters = open_dead(file, store, source, dead)
+    found = [letters_of.find(letters.store, text) for text in ids]
     if format == "json":
         output.write_json(whole(letter) for letter in found)
         return
@@ -98,13 +113,19 @@ def show(file: PipelineFile, ids: Sequence[str], store: str | None, dead: str | 
 @option("all", is_flag=True, help="Replay all that have not been replayed.")
 @letter_options
 def replay(
-    file: PipelineFile, ids: Sequence[str], all: bool, store: str | None, dead: str | None, format: str
+    file: PipelineFile,
+    ids: Sequence[str],
+    all: bool,
+    store: str | None,
+    source: str | None,
+    dead: str | None,
+    format: str,
 ) -> None:
     """Give dead letters to the pipeline again: the run that is under way, or the next, takes them."""
     if bool(ids) == all:
         raise click.UsageError("give the ids of dead letters, or --all")
-    letters = open_dead(file, store, dead)
-    chosen = dead_letters.replay(*letters, None if all else ids)
+    letters = open_dead(file, store, source, dead)
+    chosen = letters_of.replay(*letters, None if all else ids)
     if format == "json":
         output.write_json({"id": to_text(letter)} for letter in chosen)
     else:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
-from comporta import loading
+from comporta import addresses, loading
 from comporta.cli import quantities
 from comporta.definition import Pipeline
-
-LATER = ("kafka", "cassandra", "redis", "rediss")
+from comporta.errors import UsageError
 
 
 class PipelineFile(NamedTuple):
@@ -41,29 +40,50 @@ def _pipeline_file(text: str) -> PipelineFile:
     return file
 
 
+Parse = Callable[[str], object]
+
+SQLITE: dict[str, Parse | None] = {"sqlite": None}
+
+
 def _source(text: str) -> str:
-    return text if text == "-" else _address(text, "file", "a source", "file:logs/*.log, or - for stdin")
+    known: dict[str, Parse | None] = {"file": None, "kafka": addresses.kafka}
+    right = "file:logs/*.log, - for stdin, or kafka://127.0.0.1:9092/access"
+    return text if text == "-" else _address(text, known, "a source", right)
 
 
 def _store(text: str) -> str:
-    return _address(text, "sqlite", "a store", "sqlite:.comporta/access-log.db")
+    right = "sqlite:.comporta/access-log.db or cassandra://127.0.0.1/comporta"
+    return _address(text, {**SQLITE, "cassandra": addresses.cassandra}, "a store", right)
 
 
-def _address(text: str, scheme: str, what: str, example: str) -> str:
+def _claims(text: str) -> str:
+    known = {**SQLITE, "redis": addresses.redis, "rediss": addresses.redis}
+    right = "redis://127.0.0.1:6379 or sqlite:.comporta/access-log.db"
+    return _address(text, known, "a place for claims", right)
+
+
+def _dead(text: str) -> str:
+    right = "kafka://127.0.0.1:9092/access.dead or sqlite:.comporta/access-log.db"
+    return _address(text, {**SQLITE, "kafka": addresses.kafka}, "a place for dead letters", right)
+
+
+def _address(text: str, known: Mapping[str, Parse | None], what: str, right: str) -> str:
+    """The URL, if its scheme is one of `known`, and its parser there, if there is one, understands it."""
     given, _, rest = text.partition(":")
-    if given == scheme and rest:
-        return text
-    if given in LATER:
-        raise ValueError(f"this version runs on files, stdin and SQLite, not on {given}: give {example}")
-    raise ValueError(f"{text!r} is not {what}; give one such as {example}")
+    if given not in known or not rest:
+        raise ValueError(f"{text!r} is not {what}; give one such as {right}")
+    if parse := known[given]:
+        parse(text)
+    return text
 
 
 def _start(text: str) -> str:
     if text in ("earliest", "latest"):
         return text
-    raise ValueError(
-        f"{text!r} is not earliest or latest; lines of a file have no time before the transform runs"
-    )
+    try:
+        return quantities.moment(text).isoformat()
+    except ValueError:
+        raise ValueError(f"{text!r} is not earliest, latest or a time such as 2015-05-17T10:00:00Z") from None
 
 
 def _parsed(parse: Callable[[str], object]) -> Callable[[str], object]:
@@ -72,7 +92,7 @@ def _parsed(parse: Callable[[str], object]) -> Callable[[str], object]:
     def convert(text: str) -> object:
         try:
             return parse(text)
-        except ValueError as error:
+        except (ValueError, UsageError) as error:
             raise click.BadParameter(str(error)) from None
 
     return convert
@@ -84,6 +104,8 @@ TIME = _parsed(quantities.moment)
 START = _parsed(_start)
 SOURCE = _parsed(_source)
 STORE = _parsed(_store)
+CLAIMS = _parsed(_claims)
+DEAD = _parsed(_dead)
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -96,14 +118,10 @@ def option(name: str, **settings: Any) -> Decorator:
     return click.option(f"--{name}", envvar=variable, show_envvar=True, **{"show_default": True, **settings})
 
 
-def store_option() -> Decorator:
+def store_option(**settings: Any) -> Decorator:
     """Where the results are."""
-    return option(
-        "store",
-        type=STORE,
-        metavar="URL",
-        help="Where results are kept.  [default: sqlite:.comporta/NAME.db]",
-    )
+    default = "" if settings.get("required") else "  [default: sqlite:.comporta/NAME.db]"
+    return option("store", type=STORE, metavar="URL", help=f"Where results are kept.{default}", **settings)
 
 
 def source_option(help: str, **settings: Any) -> Decorator:
@@ -112,9 +130,12 @@ def source_option(help: str, **settings: Any) -> Decorator:
 
 
 def dead_option() -> Decorator:
-    """Where dead letters are kept, which with SQLite is always the store."""
+    """Where dead letters are kept."""
     return option(
-        "dead", type=STORE, metavar="URL", help="Where dead letters are kept.  [default: the store]"
+        "dead",
+        type=DEAD,
+        metavar="URL",
+        help="Where dead letters are kept.  [default: TOPIC.dead of a Kafka source, else the SQLite store]",
     )
 
 
@@ -128,9 +149,10 @@ def store_of(pipeline: Pipeline, store: str | None) -> str:
     return store or f"sqlite:.comporta/{pipeline.name}.db"
 
 
-def check_dead(dead: str | None, store: str | None) -> None:
-    """Raise `UsageError` if dead letters are to be anywhere but in the store."""
-    if dead is not None and dead != store:
+def check_start(start: str, source: str | None) -> None:
+    """Raise `UsageError` if a source of files is to begin at a time, which its lines do not have."""
+    if start not in ("earliest", "latest") and (source is None or addresses.scheme(source) != "kafka"):
         raise click.UsageError(
-            "an SQLite store keeps the dead letters itself: leave --dead out, or give what --store is"
+            "only a Kafka source can begin at a time: lines of a file have none before the transform runs;"
+            " give earliest or latest"
         )

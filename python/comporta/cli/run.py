@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from comporta.addresses import dead_letters
 from comporta.cli import display, options, output
 from comporta.cli.display import Display
 from comporta.cli.options import DURATION, SIZE, START, PipelineFile, option
@@ -25,10 +26,13 @@ def cores() -> int:
 
 @click.command()
 @options.file_argument
-@options.source_option("What to read: file:GLOB, or - for stdin.", required=True)
+@options.source_option("What to read: file:GLOB, - for stdin, or kafka://HOST/TOPIC.", required=True)
 @options.store_option()
 @option(
-    "claims", type=options.STORE, metavar="URL", help="Where event ids are claimed.  [default: the store]"
+    "claims",
+    type=options.CLAIMS,
+    metavar="URL",
+    help="Where event ids are claimed.  [default: the SQLite store]",
 )
 @options.dead_option()
 @option(
@@ -41,7 +45,7 @@ def cores() -> int:
 @option(
     "start",
     type=START,
-    metavar="earliest|latest",
+    metavar="earliest|latest|TIME",
     default="earliest",
     help="Where what is there at the first run is read from.",
 )
@@ -85,7 +89,9 @@ def run(file: PipelineFile, **given: Any) -> int:
     SIGTERM and Ctrl-C drain: what has been read is finished. A second Ctrl-C stops at once, and loses
     nothing: the next run goes on from what was flushed.
     """
-    options.check_dead(given["dead"], given["store"])
+    options.check_start(given["start"], given["source"])
+    store = given["store"] or "sqlite:"
+    dead_letters(given["dead"], given["source"], store)
     log_format = given["log_format"]
     shown = display.choose(log_format)
     supervision = Supervision(
@@ -95,14 +101,18 @@ def run(file: PipelineFile, **given: Any) -> int:
     if words:
         shown.say("error" if status else "info", words)
     if supervision.ledger:
-        conclude(supervision.ledger, shown, file, is_json=log_format == "json")
+        again = " ".join(f" --{name} {given[name]}" for name in ("store", "source", "dead") if given[name])
+        conclude(supervision.ledger, shown, f"{file}{again}", is_json=log_format == "json")
     return status
 
 
-def conclude(ledger: Mapping[str, Any], shown: Display, file: PipelineFile, *, is_json: bool) -> None:
-    """Write the ledger to stdout, and what is worth a word about it to stderr."""
+def conclude(ledger: Mapping[str, Any], shown: Display, words: str, *, is_json: bool) -> None:
+    """Write the ledger to stdout, and what is worth a word about it to stderr.
+
+    `words` are what `comporta dead list` needs to know.
+    """
     if ledger["nothing_to_do"]:
-        shown.say("info", "nothing to do: everything up to the source's end had been counted already")
+        shown.say("info", "nothing to do: everything up to the source's end had been dealt with already")
     if is_json:
         output.write_json([ledger])
     else:
@@ -110,7 +120,7 @@ def conclude(ledger: Mapping[str, Any], shown: Display, file: PipelineFile, *, i
     dead = ledger["dead"]
     if dead:
         letters = "1 dead letter" if dead == 1 else f"{dead:,} dead letters"
-        shown.say("warning", f"{letters}: see `comporta dead list {file}`")
+        shown.say("warning", f"{letters}: see `comporta dead list {words}`")
 
 
 def settings(file: PipelineFile, given: dict[str, Any]) -> dict[str, str]:

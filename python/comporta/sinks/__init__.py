@@ -1,12 +1,9 @@
 """Where results take effect: a contract, and the sinks that meet it."""
 
-from collections.abc import Sequence
-
 from comporta.addresses import scheme
 from comporta.errors import StoreError
 from comporta.generations import Generation
 from comporta.letters import letter_writer
-from comporta.payloads import Letter
 from comporta.sinks.contract import Checkpoint, Ledger, Sink, Snapshot
 from comporta.sinks.sqlite import SQLiteSink
 
@@ -21,16 +18,8 @@ def open_sink(url: str, *, create: bool, dead: str | None = None, pipeline: str 
     if scheme(url) == "cassandra":
         from comporta.sinks.cassandra import CassandraSink  # only where it is needed: the driver is large
 
-        writer = letter_writer(dead, pipeline)
-        return CassandraSink(url, writer.write if writer else _no_letters)
+        return CassandraSink(url, letter_writer(dead, pipeline))
     return SQLiteSink(url, create=create, letter_writer=letter_writer(dead, pipeline))
-
-
-def _no_letters(generation: str, letters: Sequence[Letter]) -> None:
-    raise StoreError(
-        "a flush that was decided has dead letters, and is not applied yet: run the pipeline, or say with"
-        " --source or --dead where they are to be written"
-    )
 
 
 def init_store(url: str, replication: int | None) -> str:

@@ -1,0 +1,271 @@
+"""The pipeline on real Kafka, Redis and Cassandra, alone and in a group, judged by an independent count."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Workplace, access_log, kill, kill_tree, role, statuses, tree, wait_until
+from kafka_topics import Topic
+from real_services import RealServices
+
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "access_log.py"
+PARTITIONS = 4
+GENERATED = 1_000_000
+EVENTS = """
+import comporta as c
+pipeline = c.Pipeline("events", metrics=[
+    c.count("requests", by=["status"]), c.sum("bytes", of="size", by=["status"]),
+    c.distinct("visitors", of="visitor"), c.top("pages", of="page", k=5)])
+@pipeline.transform
+def parse(line):
+    status, size, visitor, page = line.split()
+    return {"status": int(status), "size": int(size), "visitor": visitor.decode(), "page": page.decode()}
+"""
+# Slow enough that faults land in the middle, and as bad as transforms get: other answers every time, or none.
+CHANGING = """
+import random, time
+import comporta as c
+pipeline = c.Pipeline("changing", dedup=c.by_id("id", within="24h"),
+    metrics=[c.count("lines"), c.count("faces", by=["face"]), c.sum("numbers", of="number")])
+@pipeline.transform
+def parse(line):
+    number = int(line)
+    if number % 100 == 0:
+        time.sleep(0.01)
+    return {"id": str(number % 9000), "face": random.randrange(6), "number": number % 9000}
+"""
+NUMBERS = 12_000
+SMALL = {"COMPORTA_BATCH_BYTES": "4KiB", "COMPORTA_SESSION_TIMEOUT": "6s"}
+
+
+class Cluster:
+    """A topic of four partitions, a keyspace and a Redis, as a user names them."""
+
+    def __init__(self, services: RealServices, workplace: Workplace) -> None:
+        self.services = services
+        self.workplace = workplace
+        self.topic = Topic(services.kafka, PARTITIONS)
+        self.source = self.topic.url
+        self.store = f"cassandra://{services.cassandra}/test_{secrets.token_hex(4)}"
+        self.claims = f"redis://{services.redis}"
+
+    def fill(self, values: list[bytes]) -> None:
+        """Send values to the partitions in turn; returns when all are acknowledged."""
+        for number in range(PARTITIONS):
+            mine = values[number::PARTITIONS]
+            self.topic.send(mine, number, compression_type="lz4", linger_ms=20, max_batch_size=1 << 18)
+
+    def init(self, file: Path) -> None:
+        self.workplace.run("init", file, "--store", self.store, "--source", self.source)
+
+    def start(self, file: Path, *words: object, **env: str) -> subprocess.Popen[str]:
+        where = ("--source", self.source, "--store", self.store, "--claims", self.claims)
+        options: dict[str, Any] = {"env": SMALL | env, "stderr": None, "stdout": subprocess.DEVNULL}
+        return self.workplace.start("run", file, *where, "--workers", "1", *words, **options)
+
+    def finish(self, file: Path, *words: object) -> None:
+        where = ("--source", self.source, "--store", self.store, "--claims", self.claims)
+        self.workplace.run("run", file, *where, "--until-end", *words, env=SMALL)
+
+    def ledger(self, file: Path) -> dict[str, Any]:
+        return self.workplace.ledger(file, "--store", self.store, "--source", self.source)
+
+    def counts(self, file: Path, metric: str) -> dict[tuple[Any, ...], Any]:
+        return self.workplace.counts(file, metric, "--store", self.store)
+
+
+@pytest.fixture
+def cluster(services: RealServices, workplace: Workplace) -> Iterator[Cluster]:
+    yield Cluster(services, workplace)
+
+
+def generated() -> list[bytes]:
+    chance = random.Random(7)
+    pages = [b"/page/%d" % number for number in range(2000)]
+    weights = [1 / (rank + 1) for rank in range(2000)]
+    chosen = chance.choices(pages, weights, k=GENERATED)
+    return [
+        b"%d %d visitor-%d %s"
+        % (chance.choice((200, 200, 304, 404)), chance.randrange(5000), number % 70_000, page)
+        for number, page in enumerate(chosen)
+    ]
+
+
+def test_the_same_file_gives_the_same_results_on_files_and_on_a_cluster(cluster: Cluster) -> None:
+    workplace = cluster.workplace
+    cluster.fill(access_log())
+    cluster.init(EXAMPLE)
+    cluster.finish(EXAMPLE)
+    workplace.write("access.log", b"\n".join(access_log()) + b"\n")
+    workplace.run("run", EXAMPLE, "--source", "file:access.log", "--until-end")
+    assert (
+        cluster.counts(EXAMPLE, "requests") == workplace.counts(EXAMPLE, "requests") == statuses(access_log())
+    )
+    assert cluster.ledger(EXAMPLE)["consumed"] == len(access_log())
+
+
+def test_a_million_lines_are_counted_and_the_ledger_is_recounted(cluster: Cluster) -> None:
+    lines = generated()
+    cluster.fill(lines)
+    file = cluster.workplace.write("events.py", EVENTS)
+    cluster.init(file)
+    cluster.finish(file)
+    requests, sizes, visitors, pages = Counter(), Counter(), set(), Counter()
+    for line in lines:
+        status, size, visitor, page = line.split()
+        requests[int(status),] += 1
+        sizes[int(status),] += int(size)
+        visitors.add(visitor)
+        pages[page.decode()] += 1
+    assert cluster.counts(file, "requests") == dict(requests)
+    assert cluster.counts(file, "bytes") == dict(sizes)
+    [distinct] = cluster.counts(file, "visitors").values()
+    assert distinct == pytest.approx(len(visitors), rel=0.05)
+    [top] = cluster.counts(file, "pages").values()
+    assert [each["item"] for each in top[:3]] == [page for page, _ in pages.most_common(3)]
+    for each in top:
+        assert each["lower"] <= pages[each["item"]] <= each["upper"]
+    assert cluster.ledger(file)["counted"] == len(lines)
+
+
+def numbered(cluster: Cluster) -> Path:
+    cluster.fill([b"%d" % number for number in range(NUMBERS)])
+    file = cluster.workplace.write("changing.py", CHANGING)
+    cluster.init(file)
+    return file
+
+
+def check(cluster: Cluster, file: Path) -> None:
+    """Of 12,000 records with 9,000 ids, each id counts once, whatever the transform said when it was run again."""
+    assert cluster.counts(file, "lines") == {(): 9000}
+    assert cluster.counts(file, "numbers") == {(): sum(range(9000))}
+    assert sum(cluster.counts(file, "faces").values()) == 9000
+    ledger = cluster.ledger(file)
+    assert (ledger["consumed"], ledger["counted"], ledger["duplicates"]) == (NUMBERS, 9000, NUMBERS - 9000)
+
+
+def parts(process: subprocess.Popen[str], *roles: str) -> list[int]:
+    return [pid for pid, line in tree(process.pid).items() if role(line) in roles]
+
+
+def test_members_are_killed_and_come_back(cluster: Cluster) -> None:
+    file = numbered(cluster)
+    chance = random.Random()
+    members = [cluster.start(file) for _ in range(2)]
+    for _ in range(5):
+        time.sleep(chance.uniform(0.5, 4))
+        victim = chance.randrange(2)
+        if chance.random() < 0.5:
+            kill_tree(members[victim].pid)
+            members[victim].wait()
+            members[victim] = cluster.start(file)
+        else:
+            for pid in parts(members[victim], chance.choice(("source", "store", "worker", "claims", "beam"))):
+                kill(pid)
+            if members[victim].poll() is not None:
+                members[victim] = cluster.start(file)
+    for member in members:
+        kill_tree(member.pid)
+    cluster.finish(file)
+    check(cluster, file)
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["the whole tree", "the BEAM alone"])
+def test_a_member_that_was_frozen_past_its_session_and_woken_changes_nothing(
+    cluster: Cluster, whole: bool
+) -> None:
+    file = numbered(cluster)
+    zombie = cluster.start(file)
+    wait_until(lambda: cluster.ledger(file)["consumed"] > 0, "something is counted")
+    frozen = list(tree(zombie.pid)) if whole else parts(zombie, "beam")
+    for pid in frozen:
+        kill(pid, signal.SIGSTOP)
+    cluster.finish(file)
+    for pid in frozen:
+        kill(pid, signal.SIGCONT)
+    time.sleep(5)
+    check(cluster, file)
+    kill_tree(zombie.pid)
+
+
+def test_redis_that_is_emptied_lets_duplicates_through_and_nothing_else(cluster: Cluster) -> None:
+    file = numbered(cluster)
+    running = cluster.start(file, stderr=subprocess.PIPE)
+    wait_until(lambda: cluster.ledger(file)["consumed"] > 1000, "something is counted")
+    host, port = cluster.services.redis.split(":")
+    subprocess.run(["redis-cli", "-h", host, "-p", port, "flushall"], check=True, capture_output=True)
+    cluster.finish(file)
+    kill_tree(running.pid)
+    [counted] = cluster.counts(file, "lines").values()
+    assert 9000 <= counted <= NUMBERS
+    ledger = cluster.ledger(file)
+    assert (ledger["consumed"], ledger["dead"], ledger["dropped"]) == (NUMBERS, 0, 0)
+
+
+def test_dead_letters_are_replayed_once_however_often_they_are_asked_for(cluster: Cluster) -> None:
+    workplace = cluster.workplace
+    good, bad = [b"200 1 a /" for _ in range(100)], [b"what is this", b"nor this one", b""]
+    cluster.fill(good + bad)
+    file = workplace.write("events.py", EVENTS)
+    cluster.init(file)
+    cluster.finish(file)
+    where = ("--store", cluster.store, "--source", cluster.source)
+    letters = workplace.letters(file, *where)
+    assert len(letters) == 3
+    assert cluster.ledger(file)["dead"] == 3
+    shown = workplace.run("dead", "show", file, letters[0]["id"], *where).stdout
+    assert "ValueError" in shown
+    workplace.write(
+        "events.py",
+        EVENTS.replace(
+            "    status,", "    line = b'500 0 b /' if len(line.split()) != 4 else line\n    status,"
+        ),
+    )
+    for _ in range(2):
+        workplace.run("dead", "replay", file, "--all", *where)
+        cluster.finish(file)
+    workplace.run("dead", "replay", file, letters[0]["id"], *where)
+    cluster.finish(file)
+    assert cluster.counts(file, "requests") == {(200,): 100, (500,): 3}
+    whole = workplace.ledger(file, *where)
+    assert (whole["consumed"], whole["counted"], whole["dead"]) == (103, 103, 0)
+
+
+def test_a_reset_under_a_running_release_stops_it_and_counts_again(cluster: Cluster) -> None:
+    file = numbered(cluster)
+    running = cluster.start(file)
+    wait_until(lambda: cluster.ledger(file)["consumed"] > 0, "something is counted")
+    cluster.workplace.run("reset", file, "--store", cluster.store, "--source", cluster.source)
+    assert running.wait(60) == 1
+    cluster.finish(file)
+    check(cluster, file)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda c: setattr(c, "source", c.source + "-not"), "no topic"),
+        (lambda c: setattr(c, "store", c.store + "_not"), "comporta init"),
+    ],
+    ids=["topic", "keyspace"],
+)
+def test_what_is_not_there_is_said_in_one_line(
+    cluster: Cluster, change: Callable[[Cluster], None], words: str
+) -> None:
+    file = cluster.workplace.write("changing.py", CHANGING)
+    cluster.init(file)
+    change(cluster)
+    where = ("--source", cluster.source, "--store", cluster.store, "--claims", cluster.claims)
+    done = cluster.workplace.run("run", file, *where, "--until-end", status=1)
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr

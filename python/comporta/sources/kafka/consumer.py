@@ -132,6 +132,10 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
             on_fenced=self._on_fenced,
         )
 
+    def decodes(self, partition: TopicPartition) -> bool:
+        """Whether `getmany` gives records of a partition, always."""
+        return self._limits is None or self._is_decoded(partition)
+
     def touch(self) -> None:
         """Poll without taking anything: what was fetched stays, and so does the membership."""
         with self._subscription.fetch_context():

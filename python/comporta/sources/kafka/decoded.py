@@ -91,7 +91,7 @@ def replayed(
         if found is None or found[:2] != (pipeline, generation):
             continue
         letter = found[2]
-        if letter["value"] is not None and len(letter["value"]) < letter["length"]:
+        if letter["value"] is not None and len(letter["value"]) != letter["length"]:
             logger.warning("%s is not replayed: its letter has only its beginning", to_text(identity(letter)))
             continue
         source_record = SourceRecord(

@@ -52,6 +52,7 @@ class Inbox:
         self._ends: list[tuple[str, int]] = []
         self._failure: BaseException | None = None
         self._is_rebalancing = False
+        self._wants_drain = False
         self._is_listed = False
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
@@ -119,6 +120,11 @@ class Inbox:
             self._is_rebalancing = True
             return any(owned.seeks for owned in self._owned.values())
 
+    def want_drain(self, wants: bool) -> None:
+        """Whether what is in flight had best be finished now."""
+        with self._lock:
+            self._wants_drain = wants
+
     def position(self, name: str) -> tuple[int, int] | None:
         """From where a partition is to be read on, and which seek that follows; None: not at all yet."""
         with self._lock:
@@ -180,6 +186,11 @@ class Inbox:
             self._held_bytes -= len(batch.payload) + OVERHEAD
         owned.queue.clear()
         self._is_full = self._is_full and self._held_bytes > self._most_bytes // 2
+
+    def wants_drain(self) -> bool:
+        """Whether what is in flight had best be finished now."""
+        with self._lock:
+            return self._wants_drain
 
     def take(self) -> tuple[Batch | None, bool]:
         """The next batch, in turn by partition, and whether there is room again since."""

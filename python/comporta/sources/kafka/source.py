@@ -10,11 +10,13 @@ from comporta.addresses import kafka, scheme
 from comporta.errors import UsageError
 from comporta.payloads import AssignedPartition, Known
 from comporta.sources.contract import Batch, Limits, Source
-from comporta.sources.kafka.client import MOST_WAITING, Client, Membership
+from comporta.sources.kafka.client import Client, Membership
 from comporta.sources.kafka.inbox import Inbox
 from comporta.sources.kafka.membership import instance_id
+from comporta.sources.kafka.topics import Topics
 
 SESSION_TIMEOUT = 45_000  # milliseconds
+MOST_WAITING = 4  # batches, of the size aimed at, that wait to be asked for
 
 
 class KafkaSource(Source):
@@ -46,8 +48,7 @@ class KafkaSource(Source):
         self.patience = session_timeout / 1000
         self._inbox = Inbox(MOST_WAITING * limits.batch_bytes)
         self._client = Client(
-            address,
-            kafka(dead).replay if dead and scheme(dead) == "kafka" else None,
+            Topics(address, kafka(dead).replay if dead and scheme(dead) == "kafka" else None),
             known,
             until_end,
             limits,
@@ -71,9 +72,10 @@ class KafkaSource(Source):
         return self._inbox.losses()
 
     def wants_drain(self) -> bool:
-        return self._client.wants_drain
+        return self._inbox.wants_drain()
 
     def drained(self) -> None:
+        self._inbox.want_drain(False)
         self._client.drained()
 
     def is_listed(self) -> bool:

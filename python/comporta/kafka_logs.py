@@ -46,7 +46,9 @@ async def bounds(
     """Where these partitions, which exist, begin and end now."""
 
     async def work(_: AIOKafkaConnection) -> dict[TopicPartition, Span]:
-        async with _consumer(address, "read_uncommitted") as consumer:
+        # One that is given the topics at once knows their leaders, and need not try twice.
+        topics = {partition.topic for partition in partitions}
+        async with _consumer(address, "read_uncommitted", *topics) as consumer:
             begin = await consumer.beginning_offsets(partitions)
             end = await consumer.end_offsets(partitions)
             return {partition: Span(begin[partition], end[partition]) for partition in partitions}
@@ -153,8 +155,9 @@ async def _append(
                     raise error
 
 
-def _consumer(address: KafkaAddress, isolation: Isolation) -> Any:
+def _consumer(address: KafkaAddress, isolation: Isolation, *topics: str) -> Any:
     return AIOKafkaConsumer(
+        *topics,
         **brokers.settings(address),
         isolation_level=isolation,
         enable_auto_commit=False,

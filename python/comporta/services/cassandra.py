@@ -93,6 +93,7 @@ class Cassandra(Node):
             # Nobody else is there whom it could miss.
             "cassandra.skip_wait_for_gossip_to_settle": "0",
             "cassandra.ring_delay_ms": "100",
+            "cassandra.memtable.row_overhead_size": "181",  # bytes: what it would take a second to find out
         }
         options = [
             "-XX:+ExitOnOutOfMemoryError",

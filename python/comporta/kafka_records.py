@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from aiokafka import codec
-from aiokafka.errors import CorruptRecordException, KafkaError
+from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import decode_varint
@@ -78,7 +78,7 @@ def _record_batches(batch: Batch, data: bytes) -> Iterator[Sequence[Any]]:
         end = begin + 12 + length
         try:
             yield list(records)
-        except (KafkaError, UnicodeDecodeError):
+        except Exception:  # whatever the codecs raise
             yield _carefully(batch, data[begin:end], records)
         begin = end
     if begin != len(data):
@@ -100,7 +100,7 @@ def _carefully(batch: Batch, data: bytes, header: Any) -> list[_Record]:
         for _ in range(count):
             record, position = _record(buffer, position, header.base_offset, header.first_timestamp, at)
             records.append(record)
-    except Exception as error:  # whatever the codecs raise
+    except Exception as error:
         raise ValueError(
             f"{batch.shown}: the record batch at offset {header.base_offset} cannot be decoded, though"
             f" its checksum is right: {error}"

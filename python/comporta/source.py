@@ -194,6 +194,9 @@ def run(connection: Connection, start: dict[str, Any], payload: memoryview) -> N
         connection.send({"kind": "failed", "reason": str(error)})
         while True:
             connection.receive()
+    finally:
+        for source in sources:
+            source.close()
 
 
 if __name__ == "__main__":

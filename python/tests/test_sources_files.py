@@ -282,7 +282,7 @@ def test_what_is_not_a_file_is_refused() -> None:
     with pytest.raises(SourceError, match="pipe: this is not a regular file"):
         open_files("pipe").discover()
     with pytest.raises(UsageError, match="file:GLOB"):
-        open_source("kafka://localhost/topic", NOTHING, "earliest", True, Limits(1, 1))
+        open_source("http://localhost/topic", NOTHING, "earliest", True, Limits(1, 1))
     with pytest.raises(UsageError, match="file:GLOB"):
         open_files("")
     with pytest.raises(SourceError, match="files start at earliest or latest"):

@@ -109,6 +109,9 @@ class Source(abc.ABC):
     def checkpoint(self, partition: str, upto: int) -> None:  # noqa: B027
         """What lies before `upto` is never asked for again: its effects are durable."""
 
+    def close(self) -> None:  # noqa: B027
+        """Nothing is asked of it any more; what `checkpoint` said may be passed on yet, within seconds."""
+
     def descriptors(self) -> Sequence[int]:
         """Descriptors that become readable when `read` has something; others are asked a few times a
         second.

@@ -100,7 +100,7 @@ def redis(url: str) -> RedisAddress:
     """`redis://HOST[:PORT][,HOST[:PORT]][/DATABASE]`, or `rediss://...` for TLS."""
     right = "redis://127.0.0.1:6379"
     hosts, path, _ = _split(url, {"redis", "rediss"}, right, set())
-    if path and not path.isdecimal():
+    if not re.fullmatch(r"[0-9]{0,5}", path):
         raise UsageError(f"{url!r}: {path!r} is not the number of a database; give one such as {right}/0")
     nodes = tuple((_bare(host), port or REDIS_PORT) for host, port in hosts)
     return RedisAddress(nodes, url.startswith("rediss:"), int(path or 0))
@@ -135,15 +135,18 @@ def _split(
     url: str, schemes: set[str], right: str, known: set[str]
 ) -> tuple[list[tuple[str, int | None]], str, dict[str, str]]:
     """Hosts with their ports, the path without its slash, and the options."""
-    parts = urlsplit(url)
-    if parts.scheme not in schemes or not parts.netloc:
-        raise UsageError(f"{url!r} is not understood; give one such as {right}")
-    if "@" in parts.netloc:
-        service = parts.scheme.removesuffix("s") if parts.scheme == "rediss" else parts.scheme
+    if "@" in url:  # which is not shown, then
+        service = min(schemes)
         raise UsageError(
             f"a {service} URL holds no user and no password, which others could read: give them in"
             f" COMPORTA_{service.upper()}_USERNAME and COMPORTA_{service.upper()}_PASSWORD_FILE"
         )
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    if scheme(url) not in schemes or not parts.netloc or parts.fragment:
+        raise UsageError(f"{url!r} is not understood; give one such as {right}")
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     if unknown := sorted(set(options) - known):
         raise UsageError(f"{url!r}: there is no option {unknown[0]!r}; give one such as {right}")

@@ -88,11 +88,16 @@ class _Environment:
         except OSError as error:
             raise self._unreadable("CA_FILE", str(authorities), error) from None
         context.check_hostname = self._is_on("CHECK_HOSTNAME", default=True)
-        if certificate or key:
+        if key and not certificate:
+            raise UsageError(f"{self.name('KEY_FILE')} is set, but {self.name('CERTIFICATE_FILE')} is not")
+        if certificate:
+            what, path = (
+                ("KEY_FILE", key) if key and Path(certificate).exists() else ("CERTIFICATE_FILE", certificate)
+            )
             try:
-                context.load_cert_chain(certificate or str(key), key)
+                context.load_cert_chain(certificate, key, password="")  # or it asks the terminal for one
             except OSError as error:
-                raise self._unreadable("CERTIFICATE_FILE", certificate or str(key), error) from None
+                raise self._unreadable(what, path, error) from None
         return context
 
     def _is_on(self, what: str, *, default: bool) -> bool:

@@ -50,8 +50,8 @@ class _Shard:
 class RedisClaims(ClaimStore):
     """Claims in the Redis that a URL `redis://...` or `rediss://...` names; they last `within` seconds.
 
-    They last a quarter longer at most. Waits for a Redis that is away. `losses` counts how often claims were
-    seen to be gone: events claimed before a loss may count again.
+    They last half as long again at most. Waits for a Redis that is away, and raises what `Nodes` does.
+    `losses` counts how often claims were seen to be gone: events claimed before may count again.
     """
 
     def __init__(self, url: str, generation: str, within: float) -> None:

@@ -212,8 +212,6 @@ class Nodes:
                 break
         if not self.clustered and len(self._address.nodes) > 1:
             raise UsageError(f"{self} is no cluster: give one node")
-        if self.clustered and self._address.database:
-            raise UsageError(f"{self} is a cluster, which has no database but 0")
 
     def _read_slots(self, node: Endpoint, connection: Connection) -> list[tuple[int, int, Endpoint]]:
         answer = self._attempt(node, lambda: _ask(connection, "CLUSTER", "SLOTS"))
@@ -256,6 +254,9 @@ class _TLSConnection(Connection):
         connected = super()._connect()  # type: ignore[no-untyped-call]
         try:
             return self._context.wrap_socket(connected, server_hostname=self.host)
+        except TimeoutError:  # as of one that waits for the end of a line
+            connected.close()
+            raise exceptions.ConnectionError("it does not answer in TLS: is this its tls-port?") from None
         except OSError:
             connected.close()
             raise

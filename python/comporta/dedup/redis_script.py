@@ -5,7 +5,7 @@ named by the first bits of the ids' hashes, and a cell's value is the records of
 16 bytes of the id's hash and 8 of the position's. So a pack needs one HMGET a live segment and one HSET,
 whatever its length, and an id costs little more than its record.
 
-A segment takes claims until its time is over (a quarter of the window, `SEGMENTS`) or its cells are full,
+A segment takes claims until its time is over (half of the window, `SEGMENTS`) or its cells are full,
 whichever comes first; the next one is as large as the pace so far asks for. It is live until the window has
 passed since it took its last claim; then it is deleted whole. Live segments are all looked at. There are
 `SLOTS` names for segments, used in turn; while none is free, the last segment goes on taking claims.
@@ -29,16 +29,14 @@ from __future__ import annotations
 import hashlib
 
 SLOTS = 16
-SEGMENTS = (
-    4  # to a window, by time: with more of them claims outlive their window less, and lookups cost more
-)
+SEGMENTS = 2  # to a window, by time: with more, claims outlive it less, and there is more to look at
 RECORD = 24  # bytes
 PACK = 1000  # records at most in a call; Lua hands a function at most some 8,000 values
 
 SCRIPT = (
     f"""
 local SLOTS, SEGMENTS, RECORD, CELL = {SLOTS}, {SEGMENTS}, {RECORD}, 8
-local FEWEST_BITS, MOST_BITS, GRACE = 8, 24, 60000
+local FEWEST_BITS, MOST_BITS, GRACE = 16, 24, 60000
 """
     + """
 local sub, find, byte, char = string.sub, string.find, string.byte, string.char
@@ -87,25 +85,24 @@ end
 local named = {}
 local function cells_of(bits)
   if named[bits] then return named[bits] end
-  local names, rest = {}, 2 ^ (-bits % 8)
-  if bits > 16 then
-    for i = 1, count do
+  local names, rest = {}, 2 ^ (24 - bits)
+  for i = 1, count do
+    if bits == 16 then
+      names[i] = sub(pack, i * RECORD - 23, i * RECORD - 22)
+    else
       local a, b, c = byte(pack, i * RECORD - 23, i * RECORD - 21)
       names[i] = char(a, b, c - c % rest)
-    end
-  elseif bits > 8 then
-    for i = 1, count do
-      local a, b = byte(pack, i * RECORD - 23, i * RECORD - 22)
-      names[i] = char(a, b - b % rest)
-    end
-  else
-    for i = 1, count do
-      local a = byte(pack, i * RECORD - 23)
-      names[i] = char(a - a % rest)
     end
   end
   named[bits] = names
   return names
+end
+
+-- A byte for what a cell says of an id, or nothing if it does not hold it.
+local function look(cell, id, i)
+  local at = find(cell, id, 1, true)
+  while at and at % RECORD ~= 1 do at = find(cell, id, at + 1, true) end
+  return at and (sub(cell, at + 16, at + 23) == sub(pack, i * RECORD - 7, i * RECORD) and '\\1' or '\\0')
 end
 
 -- Look in every live segment.
@@ -117,10 +114,9 @@ for turn, segment in ipairs(segments) do
   for i = 1, count do
     local cell = cells[i]
     if cell and not answers[i] then
-      local at = find(cell, ids[i], 1, true)
-      while at and at % RECORD ~= 1 do at = find(cell, ids[i], at + 1, true) end
-      if at then
-        answers[i] = sub(cell, at + 16, at + 23) == sub(pack, i * RECORD - 7, i * RECORD) and '\\1' or '\\0'
+      local answer = look(cell, ids[i], i)
+      if answer then
+        answers[i] = answer
         unknown = unknown - 1
       end
     end
@@ -141,7 +137,7 @@ if unknown > 0 then
     if last then
       -- As many cells as hold what comes at the pace of the last one, but not many times as many at once.
       local expected = last.ids * length / math.max(1, math.min(now, last.closes) - last.opened)
-      while CELL * 2 ^ bits < expected and bits < last.bits + 2 and bits < MOST_BITS do bits = bits + 1 end
+      while CELL * 2 ^ bits < expected and bits < last.bits + 4 and bits < MOST_BITS do bits = bits + 1 end
       if last.closes > now then -- it was full, and takes no more
         local ends = now + within
         redis.call('HSET', KEYS[1], last.number, string.format(
@@ -163,24 +159,25 @@ if unknown > 0 then
   end
 
   -- Repeats within the pack are decided in its order.
-  local names, written, firsts, new = cells_of(segment.bits), {}, {}, 0
+  local names, written, new = cells_of(segment.bits), {}, 0
   for i = 1, count do
     if not answers[i] then
-      local id = ids[i]
-      local record = sub(pack, i * RECORD - 23, i * RECORD)
-      local first = firsts[id]
-      if not first then
-        firsts[id] = record
-        written[names[i]] = (written[names[i]] or current[i] or '') .. record
+      local name = names[i]
+      local cell = written[name]
+      answers[i] = cell and look(cell, ids[i], i)
+      if not answers[i] then
+        cell = cell or current[i]
+        local record = sub(pack, i * RECORD - 23, i * RECORD)
+        written[name] = cell and cell .. record or record
+        answers[i] = '\\1'
         new = new + 1
       end
-      answers[i] = (not first or first == record) and '\\1' or '\\0'
     end
   end
-  local values = {}
+  local values, size = {}, 0
   for name, cell in pairs(written) do
-    values[#values + 1] = name
-    values[#values + 1] = cell
+    values[size + 1], values[size + 2] = name, cell
+    size = size + 2
   end
   redis.call('HSET', segment.key, unpack(values))
   redis.call('HSET', KEYS[1], segment.number, string.format('%.0f %.0f %.0f %.0f %.0f',

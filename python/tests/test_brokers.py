@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from kafka_topics import Topic
+from kafka_topics import broker as broker
 from own_kafka import PASSWORD, USER, OwnKafka
 from real_services import RealServices
 from steps import letter
@@ -25,8 +26,8 @@ def address_of(server: str, topic: str | None = None) -> KafkaAddress:
 
 
 class TestTopics:
-    def test_ids_are_sixteen_bytes_that_stay(self, services: RealServices) -> None:
-        first, second = Topic(services.kafka), Topic(services.kafka, 3)
+    def test_ids_are_sixteen_bytes_that_stay(self) -> None:
+        first, second = Topic(), Topic(3)
         address = addresses.kafka(f"{first.url},{second.name}")
         ids = brokers.topic_ids(address)
         assert set(ids) == {first.name, second.name}
@@ -34,8 +35,8 @@ class TestTopics:
         assert all(len(bytes.fromhex(id)) == 16 for id in ids.values())
         assert brokers.topic_ids(address) == ids
 
-    def test_a_topic_that_is_made_anew_has_another_id(self, services: RealServices) -> None:
-        topic = Topic(services.kafka)
+    def test_a_topic_that_is_made_anew_has_another_id(self) -> None:
+        topic = Topic()
         before = brokers.topic_ids(addresses.kafka(topic.url))
         topic.delete()
         topic.make()
@@ -62,7 +63,7 @@ class TestTopics:
         assert brokers.topics(address) == {address.topics[0]: topic}
 
     def test_as_many_replicas_as_another_topic_has(self, services: RealServices) -> None:
-        like = Topic(services.kafka).name
+        like = Topic().name
         for model in (like, "comporta-nowhere"):
             address = address_of(services.kafka)
             assert brokers.ensure_topics(address, like=model) == [*address.topics]

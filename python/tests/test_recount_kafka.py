@@ -1,21 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from kafka_topics import Topic
+from kafka_topics import broker as broker
 from real_services import RealServices
 
 from comporta.errors import SourceError
 from comporta.recount import recount
 from comporta.sinks import Checkpoint, Ledger
-
-MakeTopic = Callable[..., Topic]
-
-
-@pytest.fixture
-def make_topic(services: RealServices) -> MakeTopic:
-    return lambda *arguments, **config: Topic(services.kafka, *arguments, **config)
 
 
 def checkpoint(topic: Topic, start: int, upto: int, partition: int = 0) -> Checkpoint:
@@ -29,16 +21,14 @@ def values(count: int) -> list[bytes]:
 
 @pytest.mark.parametrize(("start", "upto"), [(0, 0), (0, 2_500), (0, 1), (2_499, 2_500), (700, 1_900)])
 @pytest.mark.parametrize("compression", [None, "gzip"])
-def test_records_between_start_and_upto(
-    make_topic: MakeTopic, start: int, upto: int, compression: str | None
-) -> None:
-    topic = make_topic()
+def test_records_between_start_and_upto(start: int, upto: int, compression: str | None) -> None:
+    topic = Topic()
     topic.send(values(2_500), compression_type=compression)
     assert recount(topic.url, [checkpoint(topic, start, upto)]) == {f"{topic.name}/0": upto - start}
 
 
-def test_each_partition_by_itself_and_only_those_of_the_source(make_topic: MakeTopic) -> None:
-    topic, other = make_topic(3), make_topic()
+def test_each_partition_by_itself_and_only_those_of_the_source() -> None:
+    topic, other = Topic(3), Topic()
     topic.send(values(10), partition=0)
     topic.send(values(20), partition=2)
     other.send(values(5))
@@ -54,14 +44,14 @@ def test_each_partition_by_itself_and_only_those_of_the_source(make_topic: MakeT
     assert recount(topic.url, checkpoints) == {f"{name}/0": 10, f"{name}/1": 0, f"{name}/2": 15}
 
 
-def test_records_without_a_value_count(make_topic: MakeTopic) -> None:
-    topic = make_topic()
+def test_records_without_a_value_count() -> None:
+    topic = Topic()
     topic.send([b"one", None, b"three"], keys=[b"a", b"a", b"b"])
     assert recount(topic.url, [checkpoint(topic, 0, 3)]) == {f"{topic.name}/0": 3}
 
 
-def test_what_was_aborted_is_not_counted(make_topic: MakeTopic) -> None:
-    topic = make_topic()
+def test_what_was_aborted_is_not_counted() -> None:
+    topic = Topic()
     topic.transact([(values(3), True), (values(4), False), (values(5), True), (values(6), False)])
     topic.send(values(2))
     end = 3 + 1 + 4 + 1 + 5 + 1 + 6 + 1 + 2
@@ -70,8 +60,8 @@ def test_what_was_aborted_is_not_counted(make_topic: MakeTopic) -> None:
     assert recount(topic.url, [checkpoint(topic, 5, 12)]) == {f"{topic.name}/0": 3}
 
 
-def test_what_is_gone_is_left_out(make_topic: MakeTopic) -> None:
-    topic = make_topic(2)
+def test_what_is_gone_is_left_out() -> None:
+    topic = Topic(2)
     for partition in (0, 1):
         topic.send(values(10), partition=partition)
     topic.delete_records(4, partition=0)
@@ -82,8 +72,8 @@ def test_what_is_gone_is_left_out(make_topic: MakeTopic) -> None:
     assert recount(topic.url, [checkpoint(topic, 4, 11, 0)]) == {}
 
 
-def test_compacted_topics_are_left_out(make_topic: MakeTopic) -> None:
-    topic = make_topic(cleanup_policy="compact")
+def test_compacted_topics_are_left_out() -> None:
+    topic = Topic(cleanup_policy="compact")
     topic.send(values(10), keys=[b"a"] * 10)
     assert recount(topic.url, [checkpoint(topic, 0, 10)]) == {}
 

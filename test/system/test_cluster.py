@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ import pytest
 from conftest import Workplace, access_log, kill, kill_tree, role, statuses, tree, wait_until
 from kafka_topics import Topic
 from real_services import RealServices
-
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "access_log.py"
 PARTITIONS = 4
@@ -53,8 +52,9 @@ class Cluster:
 
     def __init__(self, services: RealServices, workplace: Workplace) -> None:
         self.services = services
+        Topic.server = services.kafka
         self.workplace = workplace
-        self.topic = Topic(services.kafka, PARTITIONS)
+        self.topic = Topic(PARTITIONS)
         self.source = self.topic.url
         self.store = f"cassandra://{services.cassandra}/test_{secrets.token_hex(4)}"
         self.claims = f"redis://{services.redis}"
@@ -85,8 +85,8 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster(services: RealServices, workplace: Workplace) -> Iterator[Cluster]:
-    yield Cluster(services, workplace)
+def cluster(services: RealServices, workplace: Workplace) -> Cluster:
+    return Cluster(services, workplace)
 
 
 def generated() -> list[bytes]:
@@ -146,7 +146,7 @@ def numbered(cluster: Cluster) -> Path:
 
 
 def check(cluster: Cluster, file: Path) -> None:
-    """Of 12,000 records with 9,000 ids, each id counts once, whatever the transform said when it was run again."""
+    """Of 12,000 records with 9,000 ids, each id counts once, whatever the transform said when run again."""
     assert cluster.counts(file, "lines") == {(): 9000}
     assert cluster.counts(file, "numbers") == {(): sum(range(9000))}
     assert sum(cluster.counts(file, "faces").values()) == 9000
@@ -200,7 +200,7 @@ def test_a_member_that_was_frozen_past_its_session_and_woken_changes_nothing(
 
 def test_redis_that_is_emptied_lets_duplicates_through_and_nothing_else(cluster: Cluster) -> None:
     file = numbered(cluster)
-    running = cluster.start(file, stderr=subprocess.PIPE)
+    running = cluster.start(file)
     wait_until(lambda: cluster.ledger(file)["consumed"] > 1000, "something is counted")
     host, port = cluster.services.redis.split(":")
     subprocess.run(["redis-cli", "-h", host, "-p", port, "flushall"], check=True, capture_output=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import EXAMPLES, ROOT, Workplace, access_log, statuses
+from real_services import RealServices
 
 
 def commands(page: Path) -> list[str]:
@@ -30,12 +31,29 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
+CLUSTER = re.compile("kafka|cassandra|redis|services")
+
+
 @pytest.mark.parametrize("page", ["README.md", "examples/README.md"])
 def test_every_command_works(checkout: Path, page: str) -> None:
     shown = [line for line in commands(ROOT / page) if not line.startswith("make ")]
-    assert len(shown) >= 4
+    run_all(checkout, [line for line in shown if not CLUSTER.search(line)])
+
+
+def test_every_command_for_the_cluster_works(checkout: Path, services: RealServices) -> None:
+    shown = [line for line in commands(ROOT / "README.md") if CLUSTER.search(line)]
+    lines = [line for line in shown if "comporta services" not in line]  # they have tests of their own
+    assert len(lines) == len(shown) - 2
+    ports = {"9092": services.kafka, "9042": services.cassandra, "6379": services.redis}
+    for port, address in ports.items():
+        lines = [line.replace(f"127.0.0.1:{port}", address) for line in lines]
+    run_all(checkout, lines)
+
+
+def run_all(checkout: Path, lines: list[str]) -> None:
+    assert len(lines) >= 4
     environment = os.environ | {"COMPORTA_UNTIL_END": "true"}
-    for line in shown:
+    for line in lines:
         answer = subprocess.run(
             line,
             shell=True,

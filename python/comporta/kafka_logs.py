@@ -72,7 +72,13 @@ async def read(
 
     async def work(_: AIOKafkaConnection) -> None:
         async with _consumer(address, isolation) as consumer:
-            await _read(consumer, spans, take)
+            try:
+                await _read(consumer, spans, take)
+            except UnicodeDecodeError as error:
+                raise failure(
+                    f"a message in {','.join(address.topics)} has a header whose name is not UTF-8: delete it with"
+                    " kafka-delete-records.sh, or name another topic"
+                ) from error
 
     if any(span.position < span.end for span in spans.values()):
         await brokers.attempt(address, failure, work)

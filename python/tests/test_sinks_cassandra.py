@@ -242,6 +242,43 @@ class TestDecidedAndNotApplied:
             connect().open(current.id, [assigned("file-1")])
 
 
+class TestLargeThings:
+    def test_what_is_decided_can_be_applied(
+        self, connect: Callable[..., CassandraSink], keyspace: str
+    ) -> None:
+        """Rows as large as `top` makes them, in pages; letters beyond what a request may hold."""
+        current = generation(metric("pages", "top", of="path", k=10))
+        sink = connect()
+        assert sink.install(current, instead_of=None)
+        (start,) = sink.open(current.id, [assigned("file-1")])
+        rnd = random.Random(1)
+        states = {(3600 * (row % 2), f"[{row}]"): rnd.randbytes(100_000) for row in range(250)}
+        states[3600, "[-1]"] = rnd.randbytes(12_700_000)
+        huge = letter(3, headers=[("h", rnd.randbytes(9_000_000))] * 2, value=rnd.randbytes(1 << 20))
+        snapshot = step(start, 10, {"pages": states}, letters=[huge])
+        with pytest.raises(Crash):
+            connect(Crashing()).flush(current.id, [snapshot])
+        letters = LettersInMemory()
+        other = connect(letters)
+        assert other.open(current.id, [assigned("file-1")]) == [snapshot.after]
+        assert list(letters.letters()) == [huge]
+        found = other.rows(current.id, "pages", None, None)
+        assert {(bucket, key): state for bucket, key, state in found} == states
+        assert other.read(current.id, "file-1", "pages", list(states)) == states
+
+    def test_many_rows_of_one_bucket(self, connect: Callable[..., CassandraSink]) -> None:
+        current = generation()
+        sink = connect()
+        assert sink.install(current, instead_of=None)
+        partitions = sink.open(current.id, [assigned(f"access/{number}") for number in range(10)])
+        rows = {(60, f"[{row}]"): row for row in range(5000)}
+        snapshots = [step(start, 10, {"requests": rows}) for start in partitions]
+        assert sink.flush(current.id, snapshots) == [True] * 10
+        found = [(bucket, key, count) for (bucket, key), count in rows.items()] * 10
+        assert sorted(sink.rows(current.id, "requests", None, None)) == sorted(found)
+        assert sink.read(current.id, "access/7", "requests", list(rows)) == rows
+
+
 class TestBadDays:
     """Requests whose outcome nobody knows, and requests that arrive when nobody expects them any more."""
 
@@ -288,9 +325,8 @@ class TestBadDays:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         with caplog.at_level(logging.WARNING):
-            thread = threading.Thread(
-                target=Session, args=[addresses.cassandra(f"cassandra://127.0.0.1:{port}/any")], daemon=True
-            )
+            address = addresses.cassandra(f"cassandra://127.0.0.1:{port}/any")
+            thread = threading.Thread(target=lambda: Session(address).close(), daemon=True)
             thread.start()
             while "waiting for" not in caplog.text:
                 time.sleep(0.01)
@@ -307,7 +343,9 @@ class TestInit:
         assert init(other_keyspace, 1).endswith(": made")
         assert init(other_keyspace, 1).endswith(": everything is there")
         assert init(other_keyspace).endswith(": everything is there")
-        assert CassandraSink(other_keyspace, None).current("access-log") is None
+        sink = CassandraSink(other_keyspace, None)
+        assert sink.current("access-log") is None
+        sink.close()
 
     def test_another_replication_is_not_what_is_there(self, other_keyspace: str) -> None:
         init(other_keyspace, 1)

@@ -35,6 +35,7 @@ class Facts:
     pipeline: str
     retention: int | None
     every: dict[str, int | None]
+    kinds: dict[str, str]
     datacenter: str | None
 
     def ttl(self, metric: str, bucket: int, now: int) -> int | None:
@@ -54,6 +55,7 @@ class Generations:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._facts: dict[str, Facts] = {}
+        self._started: set[str] = set()
 
     def current(self, pipeline: str) -> Generation | None:
         """The pipeline's current generation; whether it has succeeded is for others to say."""
@@ -89,7 +91,8 @@ class Generations:
             local,
         )[:1]
         # Not applied, but ours: an answer was lost, and this was asked again.
-        installed = row.applied or self._current_id(generation.pipeline) == generation.id
+        now = self._current_id(generation.pipeline, ConsistencyLevel.SERIAL)
+        installed = row.applied or now == generation.id
         if installed:
             self._remember(generation, local)
         return installed
@@ -118,17 +121,21 @@ class Generations:
 
     def start(self, generation: str) -> None:
         """Say that partitions were opened. Raises `SupersededError` if the generation is not current."""
+        if generation in self._started:
+            return
         (row,) = self._run(
             "UPDATE generations SET started = true WHERE pipeline = ? AND id = ? IF current = ?",
             *(self.facts(generation).pipeline, generation, generation),
         )
         if not row.applied:
             raise superseded()
+        self._started.add(generation)
 
     def check_current(self, generation: str) -> None:
         """Raise `SupersededError` if the generation is not current, `StoreError` as `check_here` does."""
         self.check_here(generation)
-        if self._current_id(self.facts(generation).pipeline) != generation:
+        serial = self._session.consistency.serial
+        if self._current_id(self.facts(generation).pipeline, serial) != generation:
             raise superseded()
 
     def old(self, pipeline: str) -> list[tuple[str, list[str]]]:
@@ -182,19 +189,19 @@ class Generations:
             generation.pipeline,
             generation.definition.retention,
             {metric["name"]: metric["every"] for metric in metrics},
+            {metric["name"]: metric["kind"] for metric in metrics},
             datacenter,
         )
 
-    def _current_id(self, pipeline: str) -> str | None:
-        rows = self._session.run_serial(
-            "SELECT current FROM generations WHERE pipeline = ? LIMIT 1", pipeline
-        )
+    def _current_id(self, pipeline: str, serial: int) -> str | None:
+        query = "SELECT current FROM generations WHERE pipeline = ? LIMIT 1"
+        rows = self._session.execute(self._session.bind(query, pipeline, consistency=serial))
         return rows[0].current if rows else None
 
-    def check_here(self, generation: str) -> None:
+    def check_here(self, generation: str) -> Facts | None:
         """Raise `StoreError` where others might compare in another data centre, where both could win.
 
-        Of a generation that is deleted there is nothing to say.
+        What is known of the generation; None of one that is deleted.
         """
         facts, local = self._find(generation, set()), self._local()
         if facts is not None and facts.datacenter != local:
@@ -202,6 +209,7 @@ class Generations:
                 f"{self._session}: {facts.pipeline!r} was begun with {_asked(facts.datacenter)}, and now"
                 f" {VARIABLE} asks for {_asked(local)}: set it as it was, or begin anew with `comporta reset`"
             )
+        return facts
 
     def _local(self) -> str | None:
         """The one data centre that is asked, if only one is."""

@@ -1,11 +1,14 @@
-"""What a flush changes, in chunks: enough to apply it again, by whoever comes next.
+"""What a flush changes, written down: enough to apply it again, by whoever comes next.
 
-A chunk is an LZ4 block (with its length before it) of a msgpack list of packed parts: `["rows", metric,
-buckets, keys, states]`, `["letters", letters]` and `["replayed", letter identities]`.
+It is a sequence of frames, cut into chunks of equal size wherever that falls, so that no row, letter or
+header is too large for it. A frame is its length (4 bytes, big-endian) and an LZ4 block (which begins with
+its own length) of a msgpack list of packed parts: `["rows", metric, buckets, keys, states]`, `["letters",
+letters]` and `["replayed", letter identities]`.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -18,10 +21,10 @@ from comporta.letters import LetterId
 from comporta.payloads import Letter
 from comporta.sinks.contract import Cell, Snapshot
 
-CHUNK = 1 << 20  # bytes at which a chunk is full, before it is compressed
+CHUNK = 512 << 10  # bytes
+FRAME = 1 << 20  # bytes at which a frame is full, before it is compressed
 PART_ROWS = 1024
-PART_LETTERS = 16
-MOST = 4 << 20  # bytes of a part that is cut in two, as long as it has two rows
+LENGTH = struct.Struct(">I")
 
 
 @dataclass
@@ -34,40 +37,62 @@ class Changes:
 
 
 def chunks(snapshot: Snapshot) -> Iterator[bytes]:
-    """The snapshot's changes, in chunks that a row of Cassandra can hold."""
-    parts: list[bytes] = []
-    size = 0
-    for part in _parts(snapshot.rows, snapshot.letters, snapshot.replayed):
-        if parts and size + len(part) > CHUNK:
-            yield _compressed(parts)
-            parts, size = [], 0
-        parts.append(part)
-        size += len(part)
-    if parts:
-        yield _compressed(parts)
+    """The snapshot's changes."""
+    waiting = bytearray()
+    for frame in _frames(_parts(snapshot.rows, snapshot.letters, snapshot.replayed)):
+        waiting += frame
+        while len(waiting) >= CHUNK:
+            yield bytes(waiting[:CHUNK])
+            del waiting[:CHUNK]
+    if waiting:
+        yield bytes(waiting)
 
 
-def changes(data: Iterable[bytes]) -> Changes:
+def changes(chunks: Iterable[bytes]) -> Changes:
     """What `chunks` cut up."""
+    data = memoryview(b"".join(chunks))
     whole = Changes()
-    for chunk in data:
-        for packed in payloads.unpack(bytes(cramjam.lz4.decompress_block(chunk))):
-            kind, *content = payloads.unpack(packed)
-            if kind == "rows":
-                metric, buckets, keys, states = content
-                rows = whole.rows.setdefault(metric, {})
-                rows.update(zip(zip(buckets, keys, strict=True), states, strict=True))
-            elif kind == "letters":
-                whole.letters += map(_letter, content[0])
-            else:
-                whole.replayed.update(
-                    (partition, offset, attempt) for partition, offset, attempt in content[0]
-                )
+    while data:
+        (length,) = LENGTH.unpack_from(data)
+        frame, data = data[LENGTH.size : LENGTH.size + length], data[LENGTH.size + length :]
+        for part in payloads.unpack(bytes(cramjam.lz4.decompress_block(frame))):
+            _add(whole, *payloads.unpack(part))
     return whole
 
 
-def _compressed(parts: list[bytes]) -> bytes:
-    return bytes(cramjam.lz4.compress_block(payloads.pack(parts)))
+def _add(whole: Changes, kind: str, *content: Any) -> None:
+    if kind == "rows":
+        metric, buckets, keys, states = content
+        rows = whole.rows.setdefault(metric, {})
+        rows.update(zip(zip(buckets, keys, strict=True), states, strict=True))
+    elif kind == "letters":
+        whole.letters += map(_letter, content[0])
+    else:
+        whole.replayed.update(map(tuple, content[0]))
+
+
+def _letter(letter: Letter) -> Letter:
+    """A letter as it was: msgpack knows lists only."""
+    letter["headers"] = [(name, value) for name, value in letter["headers"]]
+    return letter
+
+
+def _frames(parts: Iterable[bytes]) -> Iterator[bytes]:
+    frame: list[bytes] = []
+    size = 0
+    for part in parts:
+        frame.append(part)
+        size += len(part)
+        if size >= FRAME:
+            yield _frame(frame)
+            frame, size = [], 0
+    if frame:
+        yield _frame(frame)
+
+
+def _frame(parts: list[bytes]) -> bytes:
+    block = bytes(cramjam.lz4.compress_block(payloads.pack(parts)))
+    return LENGTH.pack(len(block)) + block
 
 
 def _parts(
@@ -76,24 +101,9 @@ def _parts(
     for metric, cells in rows.items():
         items = iter(cells.items())
         while some := list(islice(items, PART_ROWS)):
-            yield from _rows(metric, some)
-    for first in range(0, len(letters), PART_LETTERS):
-        yield payloads.pack(["letters", letters[first : first + PART_LETTERS]])
+            buckets, keys = zip(*(cell for cell, _ in some), strict=True)
+            yield payloads.pack(["rows", metric, buckets, keys, [state for _, state in some]])
+    for letter in letters:
+        yield payloads.pack(["letters", [letter]])
     if replayed:
         yield payloads.pack(["replayed", sorted(replayed)])
-
-
-def _rows(metric: str, items: list[tuple[Cell, Any]]) -> Iterator[bytes]:
-    buckets, keys = zip(*(cell for cell, _ in items), strict=True)
-    part = payloads.pack(["rows", metric, buckets, keys, [state for _, state in items]])
-    if len(part) <= MOST or len(items) == 1:
-        yield part
-    else:
-        yield from _rows(metric, items[: len(items) // 2])
-        yield from _rows(metric, items[len(items) // 2 :])
-
-
-def _letter(letter: Letter) -> Letter:
-    """A letter as it was: msgpack knows lists only."""
-    letter["headers"] = [(name, value) for name, value in letter["headers"]]
-    return letter

@@ -34,7 +34,7 @@ class Replayed:
             )
             for letter in letters
         )
-        return {letter for letter, answer in zip(letters, found, strict=True) if answer.one()}
+        return {letter for letter, answer in zip(letters, found, strict=True) if answer}
 
     def delete(self, generation: str, partitions: Iterable[str]) -> None:
         """Forget all letters of a generation's partitions."""

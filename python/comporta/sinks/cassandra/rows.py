@@ -28,8 +28,9 @@ HOUR = 3600
 SLOTS = 16
 BATCH_BYTES = 64 << 10
 BATCH_ROWS = 512
-READ_KEYS = 200  # cells of one read
-PAGE_ROWS = 1000  # of an answer: sketches can be big
+CELLS_OF_A_READ = {"top": 10, "quantiles": 100}
+"""So that an answer is some MiB: by kind, as sketches are large."""
+CELLS_OF_ANY_READ = 200
 EPOCH = datetime(1970, 1, 1)
 
 Row = tuple[int, str, Any]
@@ -128,8 +129,11 @@ class Rows:
     def _batch(self) -> BatchStatement:
         return BatchStatement(BatchType.UNLOGGED, consistency_level=self._session.consistency.rows)
 
-    def read(self, generation: str, partition: str, metric: str, cells: Sequence[Cell]) -> dict[Cell, Any]:
+    def read(
+        self, generation: str, facts: Facts, partition: str, metric: str, cells: Sequence[Cell]
+    ) -> dict[Cell, Any]:
         """The packed states of those cells that have a row."""
+        most = _at_once(facts, metric)
         spans: dict[int, list[Cell]] = defaultdict(list)
         for cell in cells:
             spans[span_of(*cell)].append(cell)
@@ -138,10 +142,10 @@ class Rows:
                 f"SELECT bucket, key, {', '.join(COLUMNS)} FROM metrics WHERE generation = ? AND metric = ?"
                 " AND partition = ? AND span = ? AND (bucket, key) IN ?",
                 *(generation, metric, partition, span),
-                [(bucket * 1000, key) for bucket, key in some[first : first + READ_KEYS]],
+                [(bucket * 1000, key) for bucket, key in some[first : first + most]],
             )
             for span, some in spans.items()
-            for first in range(0, len(some), READ_KEYS)
+            for first in range(0, len(some), most)
         )
         return {
             (bucket, key): state
@@ -149,7 +153,9 @@ class Rows:
             for bucket, key, state in map(_row, answer)
         }
 
-    def all(self, generation: str, metric: str, since: int | None, until: int | None) -> Iterator[Row]:
+    def all(
+        self, generation: str, facts: Facts, metric: str, since: int | None, until: int | None
+    ) -> Iterator[Row]:
         """All partitions' rows whose bucket starts in [since, until), by bucket."""
         listed = self._session.run(
             "SELECT span, partition FROM spans WHERE generation = ? AND metric = ?", generation, metric
@@ -166,6 +172,7 @@ class Rows:
                 f"SELECT bucket, key, {', '.join(COLUMNS)} FROM metrics"
                 " WHERE generation = ? AND metric = ? AND partition = ? AND span = ?",
                 *(generation, metric, partition, span),
+                page=10 * _at_once(facts, metric),
             )
             for span, partition in wanted
         )
@@ -204,6 +211,10 @@ class Rows:
             )
             for form, columns in FORMS.items()
         }
+
+
+def _at_once(facts: Facts, metric: str) -> int:
+    return CELLS_OF_A_READ.get(facts.kinds.get(metric, ""), CELLS_OF_ANY_READ)
 
 
 def _row(row: Sequence[Any]) -> Row:

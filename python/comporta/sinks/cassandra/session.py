@@ -116,9 +116,17 @@ class Session:
                 self._prepared[query] = prepared
             return self._prepared[query]
 
-    def bind(self, query: str, *values: Any, consistency: int | None = None) -> Statement:
-        """A prepared statement with its values; `consistency` if it is to be another than that of rows."""
+    def bind(
+        self, query: str, *values: Any, consistency: int | None = None, page: int | None = None
+    ) -> Statement:
+        """A prepared statement with its values.
+
+        `consistency` is given if it is to be another than that of rows, `page` if an answer's rows are large:
+        so many come at once.
+        """
         bound = self.prepare(query).bind(values)
+        if page is not None:
+            bound.fetch_size = page
         if consistency is not None:
             bound.consistency_level = consistency
         return bound
@@ -144,8 +152,8 @@ class Session:
         for _ in self.stream(statements):
             pass
 
-    def stream(self, statements: Iterable[Statement]) -> Iterator[Any]:
-        """The answers, in order, of statements of which a bounded number is under way at once."""
+    def stream(self, statements: Iterable[Statement]) -> Iterator[list[Any]]:
+        """The rows of the answers, in order, of statements of which a bounded number is under way at once."""
         waiting: deque[tuple[Statement, ResponseFuture]] = deque()
         for statement in statements:
             if len(waiting) >= IN_FLIGHT:
@@ -154,12 +162,17 @@ class Session:
         while waiting:
             yield self._finish(*waiting.popleft())
 
-    def _finish(self, statement: Statement, future: ResponseFuture) -> Any:
-        """The answer of a request under way, which is made again if it has none."""
+    def _finish(self, statement: Statement, future: ResponseFuture) -> list[Any]:
+        """All rows of the answer to a request under way, which is made again if it has none."""
         futures = [future]
-        return self.wait(
+        result = self.wait(
             lambda: (futures.pop() if futures else self._session.execute_async(statement)).result()
         )
+        rows = list(result.current_rows)
+        while result.has_more_pages:
+            self.wait(result.fetch_next_page)
+            rows += result.current_rows
+        return rows
 
     def wait(self, work: Callable[[], Answer]) -> Answer:
         """Try until it is answered, with pauses that grow and differ, so that not all return at once."""

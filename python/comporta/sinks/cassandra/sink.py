@@ -12,10 +12,9 @@ that it need not be applied again, and its redo is deleted.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from comporta import addresses
 from comporta.errors import StoreError
@@ -23,6 +22,7 @@ from comporta.generations import Generation
 from comporta.letters import LetterId, LetterWriter
 from comporta.payloads import AssignedPartition, Origin
 from comporta.sinks.cassandra.checkpoints import Checkpoints, Decided
+from comporta.sinks.cassandra.concurrency import at_once
 from comporta.sinks.cassandra.generations import Generations
 from comporta.sinks.cassandra.redo import Changes, changes, chunks
 from comporta.sinks.cassandra.replayed import Replayed
@@ -31,11 +31,7 @@ from comporta.sinks.cassandra.schema import open_keyspace
 from comporta.sinks.cassandra.session import Session
 from comporta.sinks.contract import REPLAY, Cell, Checkpoint, Sink, Snapshot
 
-AT_ONCE = 8  # partitions that are flushed or opened at once
 PATIENCE = 0.5  # seconds in which an owner may end what it applies, before a reader does it too
-
-Item = TypeVar("Item")
-Answer = TypeVar("Answer")
 
 
 class CassandraSink(Sink):
@@ -88,27 +84,27 @@ class CassandraSink(Sink):
 
     def checkpoints(self, generation: str) -> list[Checkpoint]:
         decided = self._all_decided(generation)
-        return _at_once(lambda one: self._finished(generation, one).checkpoint, decided)
+        return at_once(lambda one: self._finished(generation, one).checkpoint, decided)
 
     def open(self, generation: str, partitions: Sequence[AssignedPartition]) -> list[Checkpoint]:
         self._generations.check_current(generation)
         self._generations.start(generation)
         self._checkpoints.announce(generation, partitions)
-        return _at_once(lambda assigned: self._open(generation, assigned), partitions)
+        return at_once(lambda assigned: self._open(generation, assigned), partitions)
 
     def _open(self, generation: str, assigned: AssignedPartition) -> Checkpoint:
         decided = self._checkpoints.create(generation, assigned)
         return self._finish(generation, decided, is_owner=True).checkpoint
 
     def read(self, generation: str, partition: str, metric: str, cells: Sequence[Cell]) -> dict[Cell, Any]:
-        return self._rows.read(generation, partition, metric, cells)
+        return self._rows.read(generation, self._generations.facts(generation), partition, metric, cells)
 
     def was_replayed(self, generation: str, letters: Sequence[LetterId]) -> set[LetterId]:
         return self._replayed.among(generation, letters)
 
     def flush(self, generation: str, snapshots: Sequence[Snapshot]) -> list[bool]:
         self._generations.check_current(generation)
-        return _at_once(lambda snapshot: self._flush(generation, snapshot), snapshots)
+        return at_once(lambda snapshot: self._flush(generation, snapshot), snapshots)
 
     def _flush(self, generation: str, snapshot: Snapshot) -> bool:
         if snapshot.letters:
@@ -185,7 +181,7 @@ class CassandraSink(Sink):
                 first + others,
                 [
                     *(self._checkpoints.last(generation, known) for known in first),
-                    *_at_once(lambda known: self._checkpoints.last(generation, known), others),
+                    *at_once(lambda known: self._checkpoints.last(generation, known), others),
                 ],
                 strict=True,
             )
@@ -198,9 +194,11 @@ class CassandraSink(Sink):
     def rows(
         self, generation: str, metric: str, since: int | None, until: int | None
     ) -> Iterator[tuple[int, str, Any]]:
-        self._generations.check_here(generation)
+        facts = self._generations.check_here(generation)
+        if facts is None:
+            return iter(())
         self.checkpoints(generation)
-        return self._rows.all(generation, metric, since, until)
+        return self._rows.all(generation, facts, metric, since, until)
 
 
 def _changes(snapshot: Snapshot) -> Changes:
@@ -209,12 +207,3 @@ def _changes(snapshot: Snapshot) -> Changes:
         list(snapshot.letters),
         set(snapshot.replayed),
     )
-
-
-def _at_once(work: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer]:
-    """What `work` makes of each, some at once; raised is the first error, when all have ended."""
-    items = list(items)
-    if len(items) == 1:
-        return [work(items[0])]
-    with ThreadPoolExecutor(AT_ONCE) as executor:
-        return list(executor.map(work, items))

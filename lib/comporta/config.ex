@@ -6,10 +6,10 @@ defmodule Comporta.Config do
   | --- | --- | --- |
   | `COMPORTA_FILE` | the pipeline's `FILE.py`, or `FILE.py:name`; without it the release starts no pipeline | none |
   | `COMPORTA_PYTHON` | the interpreter that has `comporta` installed | `python3` |
-  | `COMPORTA_SOURCE` | `file:GLOB` or `-` | required |
-  | `COMPORTA_STORE` | `sqlite:PATH` | `sqlite:.comporta/NAME.db` |
-  | `COMPORTA_CLAIMS` | where event ids are claimed | the store |
-  | `COMPORTA_DEAD` | where dead letters go | the store |
+  | `COMPORTA_SOURCE` | `file:GLOB`, `-` or `kafka://HOST:PORT/TOPIC?group=G` | required |
+  | `COMPORTA_STORE` | `sqlite:PATH` or `cassandra://HOST/KEYSPACE` | `sqlite:.comporta/NAME.db` |
+  | `COMPORTA_CLAIMS` | where event ids are claimed: `redis://HOST:PORT`, or SQLite | the SQLite store |
+  | `COMPORTA_DEAD` | where dead letters go: `kafka://HOST:PORT/TOPIC` | `TOPIC.dead` of a Kafka source, else the SQLite store |
   | `COMPORTA_WORKERS` | how many Python workers | the number of cores |
   | `COMPORTA_START` | `earliest`, `latest` or a time: where partitions start that are there at the first run | `earliest` |
   | `COMPORTA_UNTIL_END` | `true`: stop at the end that the source has now | `false`; `true` for stdin |
@@ -24,6 +24,8 @@ defmodule Comporta.Config do
   | `COMPORTA_DRAIN_TIMEOUT` | how long stopping may take | `30s` |
   | `COMPORTA_LOG_FORMAT` | `text` or `json` | `text` |
   | `COMPORTA_PROGRESS_FD` | a descriptor to report progress on | none |
+
+  The Python processes read further ones, for users, passwords, TLS and the membership of a group (`docs/kafka.md`).
   """
 
   # What of a frame is the header's, and not the record's.

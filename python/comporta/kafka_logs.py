@@ -9,19 +9,20 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition, errors
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition, errors
 from aiokafka.conn import AIOKafkaConnection
 
 from comporta import brokers
 from comporta.addresses import KafkaAddress
 from comporta.brokers import Failure
+from comporta.sources.kafka.slices import Slice
 
 Isolation = Literal["read_committed", "read_uncommitted"]
 Message = tuple[bytes, bytes | None, list[tuple[str, bytes | None]]]
 """Key, value and headers."""
 
-Take = Callable[[ConsumerRecord], bool]
-"""What is done with a record; it answers whether reading goes on."""
+Take = Callable[[TopicPartition, Any], bool]
+"""What is done with a record, or a `Slice` of undecoded ones; it answers whether reading goes on."""
 
 TIMEOUT_MS = 15_000  # for an answer, for a message to be appended, and without any record
 LOOK_EVERY_MS = 200  # how long it takes to see that nothing but marks of transactions came
@@ -64,20 +65,22 @@ async def read(
     take: Take,
     failure: Failure,
     isolation: Isolation = "read_uncommitted",
+    consumer_class: type[AIOKafkaConsumer] = AIOKafkaConsumer,
 ) -> None:
     """Give all records of these spans to `take`, in the order of each partition, and move their positions.
 
-    The spans must not end after their partitions do.
+    A `consumer_class` may bring slices where it can; the last one of a span may go beyond its end. The spans
+    must not end after their partitions do.
     """
 
     async def work(_: AIOKafkaConnection) -> None:
-        async with _consumer(address, isolation) as consumer:
+        async with _consumer(address, isolation, consumer_class=consumer_class) as consumer:
             try:
                 await _read(consumer, spans, take)
             except UnicodeDecodeError as error:
                 raise failure(
-                    f"a message in {','.join(address.topics)} has a header whose name is not UTF-8: delete it with"
-                    " kafka-delete-records.sh, or name another topic"
+                    f"a message in {','.join(address.topics)} has a header whose name is not UTF-8: delete it"
+                    " with kafka-delete-records.sh, or name another topic"
                 ) from error
 
     if any(span.position < span.end for span in spans.values()):
@@ -95,10 +98,11 @@ async def _read(consumer: AIOKafkaConsumer, spans: Mapping[TopicPartition, Span]
         found = await consumer.getmany(*waiting, timeout_ms=LOOK_EVERY_MS, max_records=AT_ONCE)
         for partition, records in found.items():
             for record in records:
-                if record.offset >= spans[partition].end:
+                is_slice = isinstance(record, Slice)
+                if (record.first if is_slice else record.offset) >= spans[partition].end:
                     break
-                spans[partition].position = record.offset + 1
-                if not take(record):
+                spans[partition].position = record.next if is_slice else record.offset + 1
+                if not take(partition, record):
                     return
         for partition in waiting:
             # Beyond the last record are the marks of transactions, and what compaction has left out.
@@ -161,8 +165,13 @@ async def _append(
                     raise error
 
 
-def _consumer(address: KafkaAddress, isolation: Isolation, *topics: str) -> Any:
-    return AIOKafkaConsumer(
+def _consumer(
+    address: KafkaAddress,
+    isolation: Isolation,
+    *topics: str,
+    consumer_class: type[AIOKafkaConsumer] = AIOKafkaConsumer,
+) -> Any:
+    return consumer_class(
         *topics,
         **brokers.settings(address),
         isolation_level=isolation,

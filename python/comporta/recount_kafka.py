@@ -7,20 +7,26 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.protocol.admin import DescribeConfigsRequest
+from aiokafka.record.default_records import DefaultRecordBatch
 
 from comporta import addresses, brokers, kafka_logs
 from comporta.addresses import KafkaAddress
 from comporta.errors import SourceError
 from comporta.kafka_logs import Span
 from comporta.sinks import Checkpoint
+from comporta.sources.contract import Limits
+from comporta.sources.kafka.consumer import SlicingFetcher, can_slice
+from comporta.sources.kafka.slices import Slice, record_batches
 
 logger = logging.getLogger(__name__)
 
 PROGRESS_EVERY = 10.0  # seconds
+LIMITS = Limits(batch_bytes=1 << 20, max_record=64 << 20)
 TOPIC = 2  # the number of this type of resource in Kafka's protocol
 
 
@@ -47,7 +53,9 @@ async def _recount(address: KafkaAddress, checkpoints: Sequence[Checkpoint]) -> 
             del wanted[partition]
     await _leave_out(address, wanted)
     counter = _Counter({partition: Span(each.start, each.upto) for partition, each in wanted.items()})
-    await kafka_logs.read(address, counter.spans, counter.take, SourceError, "read_committed")
+    await kafka_logs.read(
+        address, counter.spans, counter.take, SourceError, "read_committed", _SlicingConsumer
+    )
     await _leave_out(address, wanted)
     return {each.partition: counter.counts[partition] for partition, each in wanted.items()}
 
@@ -93,10 +101,45 @@ class _Counter:
         self._total = sum(span.end - span.position for span in spans.values())
         self._next_word = time.monotonic() + PROGRESS_EVERY
 
-    def take(self, record: ConsumerRecord) -> bool:
-        self.counts[TopicPartition(record.topic, record.partition)] += 1
+    def take(self, partition: TopicPartition, record: Any) -> bool:
+        end = self.spans[partition].end
+        self.counts[partition] += _count(record, end) if isinstance(record, Slice) else 1
         if time.monotonic() >= self._next_word:
             self._next_word = time.monotonic() + PROGRESS_EVERY
             rest = sum(max(0, span.end - span.position) for span in self.spans.values())
             logger.info("recounted %s of %s offsets", f"{self._total - rest:,}", f"{self._total:,}")
         return True
+
+
+def _count(slice: Slice, end: int) -> int:
+    """The records of a slice that are before `end`: as the batches say, if all of them are in the range."""
+    if slice.base >= slice.first and slice.next <= end:
+        return slice.count
+    data = bytes(slice.payload)
+    return sum(
+        slice.first <= record.offset < end
+        for batch in record_batches(data)
+        for record in DefaultRecordBatch(data[batch.begin : batch.end])
+    )
+
+
+class _SlicingConsumer(AIOKafkaConsumer):  # type: ignore[misc]
+    """A consumer of record batches that nobody decodes, where it can be."""
+
+    _fetcher: Any
+
+    async def start(self) -> None:
+        await super().start()
+        if can_slice():
+            await self._fetcher.close()
+            self._fetcher = SlicingFetcher(
+                self._client,
+                self._subscription,
+                fetcher_timeout=self._consumer_timeout,
+                retry_backoff_ms=self._retry_backoff_ms,
+                auto_offset_reset=self._auto_offset_reset,
+                isolation_level=self._isolation_level,
+                limits=LIMITS,
+                until=lambda _: None,
+                is_decoded=lambda _: False,
+            )

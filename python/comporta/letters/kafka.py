@@ -67,7 +67,7 @@ class KafkaLetters(LetterStore):
             self._spans.setdefault(partition, found).end = found.end
         await kafka_logs.read(self._address, self._spans, self._keep, StoreError)
 
-    def _keep(self, record: ConsumerRecord) -> bool:
+    def _keep(self, _: TopicPartition, record: ConsumerRecord) -> bool:
         if letter := self._own(record):
             packed = payloads.pack(letter)
             position = self._held.seek(0, 2)
@@ -109,7 +109,7 @@ class KafkaLetters(LetterStore):
     async def _replay_after(self, sequence: int, limit: int) -> list[tuple[int, Letter]]:
         entries: list[tuple[int, Letter]] = []
 
-        def take(record: ConsumerRecord) -> bool:
+        def take(_: TopicPartition, record: ConsumerRecord) -> bool:
             if letter := self._own(record):
                 entries.append((record.offset + 1, letter))
             return len(entries) < limit

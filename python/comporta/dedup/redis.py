@@ -32,7 +32,7 @@ SHARDS = 32  # of a generation in a cluster, spread evenly over its slots; one o
 CLUSTER_SLOTS = 16384
 ID = 16  # bytes of an id's hash
 WORD = 2**64 - 1
-BYTES_PER_ID = 40  # of Redis's memory, at most, as `bench/claims.py` measures it, while claims are live
+BYTES_PER_ID = 40  # of memory, as `bench/claims.py` measures it; for as many ids as come in 1.5 windows
 
 Records = npt.NDArray[np.uint8]
 Answers = npt.NDArray[np.uint8]

@@ -38,6 +38,7 @@ DEFAULT_REPLICATION = -1  # the broker's
 UNKNOWN_TOPIC, TOPIC_AUTHORIZATION_FAILED, INVALID_TOPIC, TOPIC_ALREADY_EXISTS = 3, 29, 17, 36
 # The controller has moved, or is not chosen yet, or a broker is starting.
 PASSING = {5, 6, 7, 8, 13, 14, 15, 41}
+FORBIDDEN = (errors.TopicAuthorizationFailedError, errors.ClusterAuthorizationFailedError)
 REFUSED = (
     errors.SaslAuthenticationFailed,
     errors.UnsupportedSaslMechanismError,
@@ -165,6 +166,8 @@ async def attempt(
                 connection = await _connect(server, arguments, failure)
                 try:
                     return await work(connection)
+                except FORBIDDEN as error:
+                    raise failure(f"Kafka at {server} does not allow us that: {words(error)}") from error
                 except (errors.KafkaError, OSError, asyncio.TimeoutError) as error:
                     raise _Away(await _closed(server, arguments, failure) or words(error)) from error
                 finally:

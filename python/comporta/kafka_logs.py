@@ -30,7 +30,6 @@ AT_ONCE = 1_000  # records taken from the consumer, and messages given to the pr
 BATCH = 256 << 10  # bytes of messages that are sent together
 LARGEST_REQUEST = 4 << 20  # bytes
 TOO_LARGE = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError)
-FORBIDDEN = (errors.TopicAuthorizationFailedError, errors.ClusterAuthorizationFailedError)
 
 
 @dataclass
@@ -128,14 +127,14 @@ async def append(
         # One that is too large has its whole batch refused: what is left of it is sent one by one.
         for batch in (BATCH, 1):
             if pending:
-                await _append(address, pending, batch, partition, failure)
+                await _append(address, pending, batch, partition)
 
     await brokers.attempt(address, failure, work)
     return set(pending)
 
 
 async def _append(
-    address: KafkaAddress, pending: dict[int, Message], batch: int, partition: int | None, failure: Failure
+    address: KafkaAddress, pending: dict[int, Message], batch: int, partition: int | None
 ) -> None:
     """Send what is pending, and leave in it what is refused as too large."""
     producer = AIOKafkaProducer(
@@ -157,8 +156,6 @@ async def _append(
             await asyncio.wait(sent.values())
             for number, outcome in sent.items():
                 error = outcome.exception()
-                if isinstance(error, FORBIDDEN):
-                    raise failure(f"Kafka does not let us write to {address.topics[0]!r}") from error
                 if error is None:
                     del pending[number]
                 elif not isinstance(error, TOO_LARGE):

@@ -51,6 +51,17 @@ class OwnKafka:
             self._process = None
             (self.folder / "log").write_bytes(b"")
 
+    def forbid(self, operation: str, topic: str) -> None:
+        """Take a right to a topic from the user, and leave all others."""
+        for rule in (
+            ["--allow-principal", f"User:{USER}", "--operation", "All"],
+            ["--deny-principal", f"User:{USER}", "--operation", operation],
+        ):
+            command = ["org.apache.kafka.tools.AclCommand", "--bootstrap-server", self.server(), "--add"]
+            subprocess.run(
+                [*self._java(), *command, *rule, "--topic", topic], check=True, capture_output=True
+            )
+
     def _java(self) -> list[str | Path]:
         classes = jars.classpath(jars.fetch(kafka.JARS, kafka.ARTIFACTS, print))
         options = ["-Xmx384m", "-XX:TieredStopAtLevel=1", f"-Djava.io.tmpdir={self.folder}"]
@@ -80,6 +91,9 @@ class OwnKafka:
             "offsets.topic.replication.factor": "1",
             "auto.create.topics.enable": "false",
             "log.cleaner.dedupe.buffer.size": str(16 << 20),
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:ANONYMOUS",
+            "allow.everyone.if.no.acl.found": "true",
             "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256",
             "ssl.keystore.type": "PEM",
             "ssl.keystore.location": str(self.folder / "keystore.pem"),

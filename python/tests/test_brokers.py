@@ -220,6 +220,23 @@ class TestUsersAndTls:
         assert "COMPORTA_KAFKA_PASSWORD_FILE" in said
         assert "wrong, too" not in said
 
+    def test_what_is_not_allowed_is_told_in_a_line(self, own: OwnKafka, as_user: Callable[..., None]) -> None:
+        dead = address_of(own.server("SASL_PLAINTEXT"), f"test-{uuid.uuid4().hex}.dead")
+        brokers.ensure_topics(address_of(own.server(), dead.topics[0]))
+        as_user("PLAIN")
+        writer, store = letter_writer(str(dead), "p"), open_letters("", "g", str(dead), "p")
+        assert writer
+        writer.write("g", [letter(1)])
+        own.forbid("Write", dead.topics[0])
+        with pytest.raises(StoreError, match=rf"does not allow us that: .*{dead.topics[0]}"):
+            writer.write("g", [letter(2)])
+        own.forbid("Read", dead.topics[0])
+        with pytest.raises(StoreError, match=rf"does not allow us that: .*{dead.topics[0]}"):
+            store.letters()
+        own.forbid("Describe", dead.topics[0])
+        with pytest.raises(StoreError, match=r"does not let us read the topic"):
+            store.letters()
+
     @pytest.mark.usefixtures("trusting")
     def test_who_names_no_user_is_asked_for_one(self, own: OwnKafka, monkeypatch: pytest.MonkeyPatch) -> None:
         assert "asks for a user (PLAIN, SCRAM-SHA-256)" in self.refused(own.server("SASL_SSL"))

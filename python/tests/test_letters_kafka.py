@@ -3,18 +3,21 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
 from letters_contract import Connect, Flush, LettersContract
 from real_services import RealServices
-from steps import letter
+from steps import assigned, generation, letter, step
 
 from comporta import addresses, brokers
 from comporta.addresses import KafkaAddress
 from comporta.letters import LetterStore, LetterWriter, identity, letter_writer, open_letters
+from comporta.letters.kafka import IN_MEMORY
 from comporta.letters.wire import LARGEST, Message, to_message
 from comporta.payloads import Letter
+from comporta.sinks import open_sink
 
 GENERATION = "generation-1"
 MIB = 1 << 20
@@ -112,6 +115,24 @@ def test_what_is_added_later_is_seen(writer: LetterWriter, store: LetterStore) -
     writer.write(GENERATION, [letter(4)])
     assert store.find(("file-1", 4, 0)) == letter(4)
     assert len(list(store.letters())) == 2
+
+
+def test_more_letters_than_memory_holds(writer: LetterWriter, store: LetterStore) -> None:
+    letters = [letter(number, value=bytes([number]) * 900_000, length=900_000) for number in range(40)]
+    assert sum(len(each["value"] or b"") for each in letters) > IN_MEMORY
+    writer.write(GENERATION, letters)
+    for found, given in zip(store.letters(), letters, strict=True):
+        assert found == given
+
+
+def test_an_sqlite_store_hands_its_letters_over(dead: str, tmp_path: Path) -> None:
+    sink = open_sink(f"sqlite:{tmp_path}/store.db", create=True, dead=dead, pipeline="access-log")
+    current = generation()
+    sink.install(current, instead_of=None)
+    (last,) = sink.open(current.id, [assigned("access/0")])
+    letters = [letter(3, partition="access/0"), letter(4, partition="access/0")]
+    assert sink.flush(current.id, [step(last, 10, letters=letters)]) == [True]
+    assert list(store_of(dead, generation=current.id).letters()) == letters
 
 
 def damaged(change: Callable[[dict[str, bytes | None]], None]) -> Message:

@@ -25,7 +25,7 @@ from comporta.errors import StoreError, UsageError
 from comporta.generations import Generation
 from comporta.letters import LetterId, LetterStore, LetterWriter, identity
 from comporta.payloads import Letter
-from comporta.sinks import Ledger, Sink, open_sink
+from comporta.sinks import Checkpoint, Ledger, Sink, open_sink
 from comporta.sinks.cassandra import CassandraSink, init
 from comporta.sinks.cassandra.session import Session
 
@@ -139,6 +139,37 @@ class TestCassandraSink(SinkContract):
             f" AND span = {now // 3600 * 3_600_000}",
         )
         assert 86400 < row[0] <= 86400 + 2 * 3600
+
+    def test_numbers_can_be_read_by_anybody(
+        self, sink: Sink, current: Generation, opened: Checkpoint, keyspace: str
+    ) -> None:
+        huge = f"{2**70:x}"
+        states = {"a": 3, "b": [5, 1], "c": [-7, 0, 2], "d": [huge, 0], "e": 2.5, "f": [1, 2, 3, 4]}
+        rows = {(60, key): state for key, state in states.items()}
+        sink.flush(current.id, [step(opened, 5, {"bytes": rows})])
+        found = run(
+            keyspace,
+            "SELECT key, form, number, scale, count, real"
+            f" FROM {addresses.cassandra(keyspace).keyspace}.metrics"
+            f" WHERE generation = '{current.id}' AND metric = 'bytes' AND partition = 'file-1' AND span = 0",
+        )
+        assert [tuple(row) for row in found] == [
+            ("a", "int", 3, None, None, None),
+            ("b", "sum", 5, 1, None, None),
+            ("c", "mean", -7, 0, 2, None),
+            ("d", "sum", 2**70, 0, None, None),
+            ("e", "float", None, None, None, 2.5),
+            ("f", "state", None, None, None, None),
+        ]
+        assert sink.read(current.id, "file-1", "bytes", list(rows)) == rows
+
+    def test_a_row_may_change_its_form(self, sink: Sink, current: Generation, opened: Checkpoint) -> None:
+        before = opened
+        for number, state in enumerate([3, 2.5, [1, 0], b"sketch", 2, -1.5, [1, 0, 1], "text"]):
+            snapshot = step(before, number + 1, {"requests": {(60, "[]"): state}})
+            assert sink.flush(current.id, [snapshot]) == [True]
+            assert sink.read(current.id, "file-1", "requests", [(60, "[]")]) == {(60, "[]"): state}
+            before = snapshot.after
 
 
 class TestExactlyOnceOnCassandra(ExactlyOnceContract):

@@ -139,7 +139,10 @@ class Sink(abc.ABC):
 
     @abc.abstractmethod
     def expire(self, generation: str, metric: str, before: int) -> None:
-        """Delete the metric's rows whose buckets start before `before` (seconds since 1970 UTC)."""
+        """Delete the metric's rows whose buckets start before `before` (seconds since 1970 UTC).
+
+        A sink whose rows expire by themselves, as the generation's `retention` says, has nothing to do.
+        """
 
     @abc.abstractmethod
     def rows(

@@ -127,7 +127,9 @@ class Rows:
         yield batch
 
     def _batch(self) -> BatchStatement:
-        return BatchStatement(BatchType.UNLOGGED, consistency_level=self._session.consistency.rows)
+        batch = BatchStatement(BatchType.UNLOGGED, consistency_level=self._session.consistency.rows)
+        batch.is_idempotent = True
+        return batch
 
     def read(
         self, generation: str, facts: Facts, partition: str, metric: str, cells: Sequence[Cell]

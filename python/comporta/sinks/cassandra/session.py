@@ -35,7 +35,12 @@ from cassandra.cluster import (
     ResponseFuture,
 )
 from cassandra.connection import ConnectionBusy, ConnectionException, ProtocolError
-from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionPolicy, TokenAwarePolicy
+from cassandra.policies import (
+    ConstantSpeculativeExecutionPolicy,
+    DCAwareRoundRobinPolicy,
+    ExponentialReconnectionPolicy,
+    TokenAwarePolicy,
+)
 from cassandra.protocol import (
     ErrorMessage,
     IsBootstrappingErrorMessage,
@@ -55,6 +60,7 @@ logger = logging.getLogger("comporta.sinks.cassandra")
 Answer = TypeVar("Answer")
 
 TIMEOUT = 10.0  # seconds until a request counts as unanswered
+SECOND_TRY = 2.0  # seconds until another node is asked as well
 LONGEST_PAUSE = 10.0  # seconds between two tries
 NOTICE_EVERY = 5.0  # seconds between two log lines that say the same
 IN_FLIGHT = 32  # requests of one caller that wait for answers
@@ -113,6 +119,7 @@ class Session:
                 prepared = self.wait(lambda: self._session.prepare(query))
                 prepared.consistency_level = self.consistency.rows
                 prepared.serial_consistency_level = self.consistency.serial
+                prepared.is_idempotent = True  # every request may be carried out twice
                 self._prepared[query] = prepared
             return self._prepared[query]
 
@@ -230,6 +237,7 @@ class Session:
                     consistency_level=self.consistency.rows,
                     serial_consistency_level=self.consistency.serial,
                     request_timeout=TIMEOUT,
+                    speculative_execution_policy=ConstantSpeculativeExecutionPolicy(SECOND_TRY, 1),
                 )
             },
         )
@@ -258,5 +266,7 @@ def reason(error: BaseException) -> str:
     """What an error of the driver's says, in one line, without its surroundings."""
     if isinstance(error, NoHostAvailable) and error.errors:
         return "; ".join(f"{node}: {reason(cause)}" for node, cause in error.errors.items())
+    if isinstance(error, OperationTimedOut):
+        return "no answer in time"
     text = getattr(error, "message", None) or str(error) or type(error).__name__
     return " ".join(str(text).split())

@@ -208,6 +208,7 @@ class Client:
 
     async def _end(self) -> None:
         """Commit what is left and close, both bounded: Kafka may be away."""
+        self._group.drained()
         try:
             await asyncio.wait_for(self._group.commit(), CLOSE_BOUND)
             await asyncio.wait_for(self._consumer.stop(), CLOSE_BOUND)

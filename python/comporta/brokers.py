@@ -161,6 +161,7 @@ async def attempt(
     arguments = settings(address)
     pause = 0.1
     while True:
+        reasons = set()
         for server in random.sample(address.servers, len(address.servers)):
             try:
                 connection = await _connect(server, arguments, failure)
@@ -173,7 +174,11 @@ async def attempt(
                 finally:
                     await _close(connection)
             except _Away as reason:
-                logger.warning("waiting for Kafka at %s: %s; nothing is lost", server, reason)
+                reasons.add(str(reason))
+        logger.warning(
+            "waiting for Kafka at %s: %s; nothing is lost",
+            *(",".join(address.servers), "; ".join(sorted(reasons))),
+        )
         await asyncio.sleep(pause * random.uniform(0.5, 1.5))
         pause = min(LONGEST_PAUSE, pause * 2)
 

@@ -4,7 +4,10 @@ import struct
 from collections.abc import Sequence
 
 import pytest
+from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 
@@ -13,7 +16,7 @@ from comporta.event_time import LATEST
 from comporta.formats import decode
 from comporta.records import Batch, Decoded, Failure
 from comporta.sources.contract import Limits
-from comporta.sources.kafka.slices import Cutter, Slice
+from comporta.sources.kafka.slices import Cutter, Fetched, Slice, partition_records
 
 LIMITS = Limits(batch_bytes=1 << 20, max_record=1 << 20)
 PLACE = TopicPartition("topic", 0)
@@ -230,6 +233,17 @@ def test_a_record_batch_that_lost_all_its_records_is_passed_over() -> None:
     struct.pack_into(">i", empty, 57, 0)
     data = record_batch(2, rows(b"a")) + sealed(empty)
     assert spans(cut(data, 2)) == [(2, 3, 1), (3, 9, 0)]
+
+
+def test_messages_older_than_record_batches_are_left_to_aiokafka() -> None:
+    builder = LegacyRecordBatchBuilder(magic=1, compression_type=0, batch_size=1 << 16)
+    for number in range(2):
+        builder.append(number, 5, b"key", b"value %d" % number)
+    make = partition_records(PartitionRecords, MemoryRecords, LIMITS, lambda _: None, lambda _: False)
+    found = list(make(PLACE, Fetched(bytes(builder.build())), None, 0, None, None, True, READ_COMMITTED))
+    assert [(each.offset, each.value) for each in found] == [(0, b"value 0"), (1, b"value 1")]
+    data = record_batch(0, rows(b"a"))
+    assert spans(list(make(PLACE, Fetched(data), None, 0, None, None, True, READ_COMMITTED))) == [(0, 1, 1)]
 
 
 def test_a_wrong_checksum_is_said() -> None:

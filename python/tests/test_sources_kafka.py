@@ -446,6 +446,24 @@ def test_an_environment_that_cannot_be_meant_is_refused(monkeypatch: pytest.Monk
         open_source(url, known(None, {}), "earliest", False, LIMITS, pipeline="pipeline")
 
 
+def test_a_session_that_the_broker_does_not_allow_is_refused(
+    open_kafka: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COMPORTA_SESSION_TIMEOUT", "1ms")
+    with pytest.raises(SourceError, match="the group does not take this process in"):
+        listed(open_kafka(Topic().url))
+
+
+def test_partitions_take_turns(open_kafka: Open) -> None:
+    topic = Topic(2)
+    for partition in range(2):
+        topic.send([b"%06d" % number for number in range(2000)], partition, max_batch_size=300)
+    source = open_kafka(topic.url, limits=Limits(batch_bytes=2000, max_record=100_000))
+    begin(source)
+    wait(lambda: len(source._inbox._turns) == 2)
+    assert len({batch.partition for batch in (next_batch(source), next_batch(source)) if batch}) == 2
+
+
 def test_instances_of_a_group_have_ids_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second, other = instance_id("group"), instance_id("group"), instance_id("other")
     assert first.removesuffix("0") == second.removesuffix("1")

@@ -51,6 +51,7 @@ class Reading:
         self._pipeline = pipeline
         self._generation = generation
         self._room = asyncio.Event()
+        self._is_paused = False
 
     def go_on(self) -> None:
         """There is room in the inbox again."""
@@ -58,18 +59,17 @@ class Reading:
 
     async def run(self) -> None:
         """Read for ever. Raises `SourceError` where that cannot go on."""
-        is_paused = False
         while True:
             if self._inbox.is_full():
-                if not is_paused:
-                    is_paused = True
+                if not self._is_paused:
+                    self._is_paused = True
                     self._consumer.pause(*self._consumer.assignment())
                 self._consumer.touch()
                 self._room.clear()
                 await within(self._room.wait(), POLL)
                 continue
-            if is_paused:
-                is_paused = False
+            if self._is_paused:
+                self._is_paused = False
                 for partition in self._consumer.assignment():
                     self._resume(partition)
             try:
@@ -144,7 +144,7 @@ class Reading:
         """Fetch a partition, or not: not yet, or no more."""
         position = self._inbox.position(self._topics.name(partition))
         end = self._ends.get(partition)
-        if position is None or (end is not None and position[0] >= end) or self._inbox.is_full():
+        if position is None or (end is not None and position[0] >= end) or self._is_paused:
             self._consumer.pause(partition)
         else:
             self._consumer.resume(partition)

@@ -173,7 +173,7 @@ class TestCassandraSink(SinkContract):
 
 
 class TestExactlyOnceOnCassandra(ExactlyOnceContract):
-    SCHEDULES = 30
+    SCHEDULES = 60
 
     @pytest.fixture
     def connect(

@@ -31,6 +31,7 @@ BATCH_ROWS = 512
 CELLS_OF_A_READ = {"top": 10, "quantiles": 100}
 """So that an answer is some MiB: by kind, as sketches are large."""
 CELLS_OF_ANY_READ = 200
+MOST_KNOWN = 100_000  # spans that are remembered to be listed; listing one again does no harm
 EPOCH = datetime(1970, 1, 1)
 
 Row = tuple[int, str, Any]
@@ -96,6 +97,8 @@ class Rows:
                 for _, metric, _, span in new
             ),
         )
+        if len(self._known) > MOST_KNOWN:
+            self._known.clear()
         self._known.update(new)
 
     def _batches(

@@ -44,7 +44,11 @@ class CassandraSink(Sink):
 
     def __init__(self, url: str, letter_writer: LetterWriter | None) -> None:
         self._session = Session(addresses.cassandra(url))
-        open_keyspace(self._session)
+        try:
+            open_keyspace(self._session)
+        except BaseException:
+            self._session.close()
+            raise
         self._letter_writer = letter_writer
         self._generations = Generations(self._session)
         self._checkpoints = Checkpoints(self._session)

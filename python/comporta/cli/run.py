@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from comporta.addresses import dead_letters
+from comporta.addresses import dead_letters, scheme
 from comporta.cli import display, options, output
 from comporta.cli.display import Display
 from comporta.cli.options import DURATION, SIZE, START, PipelineFile, option
@@ -90,8 +90,7 @@ def run(file: PipelineFile, **given: Any) -> int:
     nothing: the next run goes on from what was flushed.
     """
     options.check_start(given["start"], given["source"])
-    store = given["store"] or "sqlite:"
-    dead_letters(given["dead"], given["source"], store)
+    dead_letters(given["dead"], given["source"], given["store"] or "sqlite:")
     log_format = given["log_format"]
     shown = display.choose(log_format)
     supervision = Supervision(
@@ -101,7 +100,8 @@ def run(file: PipelineFile, **given: Any) -> int:
     if words:
         shown.say("error" if status else "info", words)
     if supervision.ledger:
-        again = " ".join(f" --{name} {given[name]}" for name in ("store", "source", "dead") if given[name])
+        needed = ["store", "dead"] + (["source"] if scheme(given["source"]) == "kafka" else [])
+        again = "".join(f" --{name} {given[name]}" for name in needed if given[name])
         conclude(supervision.ledger, shown, f"{file}{again}", is_json=log_format == "json")
     return status
 

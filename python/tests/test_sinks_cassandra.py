@@ -384,7 +384,9 @@ class TestInit:
             init(other_keyspace, 2)
 
     def test_a_keyspace_that_is_missing(self, other_keyspace: str) -> None:
-        with pytest.raises(StoreError, match=r"does not exist; make them with `comporta init cassandra:"):
+        with pytest.raises(
+            StoreError, match=r"does not exist; make them with `comporta init FILE.py --store c"
+        ):
             CassandraSink(other_keyspace, None)
 
     def test_tables_of_somebody_else(self, other_keyspace: str) -> None:

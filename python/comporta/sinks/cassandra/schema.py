@@ -100,13 +100,16 @@ def open_keyspace(session: Session) -> None:
         what = "holds no tables of Comporta's" if keyspace else "does not exist"
         raise StoreError(
             f"{session}: the keyspace {session.address.keyspace} {what}; make them with"
-            f" `comporta init {session}`"
+            f" `comporta init FILE.py --store {session}`"
         )
     _check_columns(session)
     session.use_keyspace()
     version = _version(session)
     if version is None:
-        raise StoreError(f"{session}: its tables are not complete; make them with `comporta init {session}`")
+        raise StoreError(
+            f"{session}: its tables are not complete; make them with"
+            f" `comporta init FILE.py --store {session}`"
+        )
     if version != VERSION:
         raise _another_version(session, version)
 

@@ -221,7 +221,7 @@ def test_a_bug_is_called_one_and_shows_its_traceback(call: Call, monkeypatch: py
     def broken(*_: object) -> None:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr(sys.modules["comporta.cli.query"], "open_sink", broken)
+    monkeypatch.setattr(sys.modules["comporta.cli.options"], "open_store", broken)
     answer = call("query", "web.py", "hits")
     assert answer.status == 1
     assert "this is a bug in Comporta" in answer.err

@@ -10,7 +10,6 @@ from comporta import audit as ledger
 from comporta.cli import options, output
 from comporta.cli.options import PipelineFile
 from comporta.recount import recount
-from comporta.sinks import open_sink
 
 
 @click.command()
@@ -25,7 +24,7 @@ def audit(file: PipelineFile, store: str | None, source: str | None, format: str
     consumed = counted + dropped + duplicates + dead + in flight.
     """
     pipeline = file.load()
-    sink = open_sink(options.store_of(pipeline, store), create=False)
+    sink = options.open_store(options.store_of(pipeline, store))
     lines = ledger.audit(sink, pipeline.name, partial(recount, source) if source else None)
     if format == "json":
         output.write_json(lines)

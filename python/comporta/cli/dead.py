@@ -16,7 +16,7 @@ from comporta.cli.options import PipelineFile, option
 from comporta.errors import UsageError
 from comporta.letters import LetterStore, identity, open_letters, to_text
 from comporta.payloads import Letter
-from comporta.sinks import Sink, current_generation, open_sink
+from comporta.sinks import Sink, current_generation
 
 LISTED = ("id", "shown", "at", "reason", "error", "replayed")
 LONGEST = 100  # characters of an error in a table
@@ -46,7 +46,7 @@ def open_dead(file: PipelineFile, store: str | None, source: str | None, dead: s
     """The dead letters of the pipeline in `file`."""
     pipeline = file.load()
     url = options.store_of(pipeline, store)
-    sink = open_sink(url, create=False)
+    sink = options.open_store(url)
     generation = current_generation(sink, pipeline.name)
     if generation.origin and not (source or dead):
         raise UsageError(

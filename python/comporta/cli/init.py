@@ -8,7 +8,7 @@ from comporta.addresses import dead_letters
 from comporta.beginning import begin
 from comporta.cli import options
 from comporta.cli.options import START, PipelineFile, option
-from comporta.sinks import init_store, open_sink
+from comporta.sinks import init_store
 
 
 @click.command()
@@ -40,6 +40,6 @@ def init(
     if source is None:
         return
     where = dead_letters(dead, source, store)
-    sink = open_sink(store, create=True, dead=where, pipeline=pipeline.name)
+    sink = options.open_store(store, create=True, dead=where, pipeline=pipeline.name)
     generation = begin(sink, pipeline.definition(), source, start)
     click.echo(f"{pipeline.name}: generation {generation.id} is ready to be run")

@@ -15,6 +15,7 @@ from comporta import addresses, loading
 from comporta.cli import quantities
 from comporta.definition import Pipeline
 from comporta.errors import UsageError
+from comporta.sinks import Sink, open_sink
 
 
 class PipelineFile(NamedTuple):
@@ -147,6 +148,13 @@ def format_option(*formats: str) -> Decorator:
 def store_of(pipeline: Pipeline, store: str | None) -> str:
     """The store's URL: the one given, or the one that a pipeline has by default."""
     return store or f"sqlite:.comporta/{pipeline.name}.db"
+
+
+def open_store(url: str, **settings: Any) -> Sink:
+    """The sink that a URL names, closed when the command ends."""
+    sink = open_sink(url, **{"create": False, **settings})
+    click.get_current_context().call_on_close(sink.close)
+    return sink
 
 
 def check_start(start: str, source: str | None) -> None:

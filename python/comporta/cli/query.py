@@ -12,7 +12,6 @@ from comporta import query as results
 from comporta.cli import options, output
 from comporta.cli.options import TIME, PipelineFile, option
 from comporta.query import Answer
-from comporta.sinks import open_sink
 
 
 @click.command()
@@ -37,7 +36,7 @@ def query(
     Times are ISO 8601, UTC where they name no zone, or seconds since 1970.
     """
     pipeline = file.load()
-    sink = open_sink(options.store_of(pipeline, store), create=False)
+    sink = options.open_store(options.store_of(pipeline, store))
     fields = None if by is None else [field for field in by.split(",") if field]
     answers = results.query(pipeline.definition(), sink, metric, since=since, until=until, by=fields)
     if format == "json":

@@ -7,7 +7,6 @@ import click
 from comporta import reset as generations
 from comporta.cli import options
 from comporta.cli.options import START, PipelineFile, option
-from comporta.sinks import open_sink
 from comporta.sources import resolve
 
 
@@ -28,7 +27,7 @@ def reset(file: PipelineFile, store: str | None, source: str | None, to: str) ->
     What was counted until now is deleted.
     """
     pipeline = file.load()
-    sink = open_sink(options.store_of(pipeline, store), create=False)
+    sink = options.open_store(options.store_of(pipeline, store))
     current = sink.current(pipeline.name)
     options.check_start(to, "kafka:" if current and current.origin else source)
     origin = resolve(source, to) if source else None

@@ -84,6 +84,9 @@ class Sink(abc.ABC):
     other method.
     """
 
+    def close(self) -> None:  # noqa: B027
+        """Let go of what is open; the sink is of no use any more."""
+
     @abc.abstractmethod
     def own(self, pipeline: str) -> str | None:
         """Make this process the pipeline's owner until it ends. If another one is, say who, in words."""

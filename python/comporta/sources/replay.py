@@ -64,7 +64,9 @@ class Replay(Source):
         while self._fetch():
             sequence, letter = self._fetched.popleft()
             if _is_whole(letter):
-                return self._batch(self._position, sequence, letter)
+                batch = letter_batch(letter, sequence, self._position)
+                self._position = batch.next
+                return batch
             logger.warning("%s is not replayed: its letter has only its beginning", to_text(identity(letter)))
         return None
 
@@ -88,29 +90,30 @@ class Replay(Source):
                 self._next_look = time.monotonic() + LOOK_EVERY
         return bool(self._fetched)
 
-    def _batch(self, position: int, sequence: int, letter: Letter) -> Batch:
-        self._position = sequence + 1
-        record = SourceRecord(
-            offset=sequence,
-            value=letter["value"],
-            key=letter["key"],
-            timestamp=letter["timestamp"],
-            headers=letter["headers"],
-            partition=letter["partition"],
-            shown=letter["shown"],
-            source_offset=letter["offset"],
-        )
-        return Batch(
-            partition=REPLAY,
-            shown=REPLAY,
-            format="records",
-            base=position,
-            first=position,
-            next=self._position,
-            count=1,
-            payload=payloads.pack([record]),
-            replay=identity(letter),
-        )
+
+def letter_batch(letter: Letter, offset: int, first: int) -> Batch:
+    """A letter at `offset` of its replay log as a batch that begins at `first`."""
+    record = SourceRecord(
+        offset=offset,
+        value=letter["value"],
+        key=letter["key"],
+        timestamp=letter["timestamp"],
+        headers=letter["headers"],
+        partition=letter["partition"],
+        shown=letter["shown"],
+        source_offset=letter["offset"],
+    )
+    return Batch(
+        partition=REPLAY,
+        shown=REPLAY,
+        format="records",
+        base=first,
+        first=first,
+        next=offset + 1,
+        count=1,
+        payload=payloads.pack([record]),
+        replay=identity(letter),
+    )
 
 
 def _is_whole(letter: Letter) -> bool:

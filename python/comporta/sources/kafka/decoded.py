@@ -14,6 +14,7 @@ from comporta.payloads import LongRecord, SourceRecord
 from comporta.sinks.contract import REPLAY
 from comporta.sources.contract import OVERSIZED_HEAD, Batch, Limits
 from comporta.sources.lines import MOST_LINES
+from comporta.sources.replay import letter_batch
 
 logger = logging.getLogger(__name__)
 
@@ -94,28 +95,7 @@ def replayed(
         if letter["value"] is not None and len(letter["value"]) != letter["length"]:
             logger.warning("%s is not replayed: its letter has only its beginning", to_text(identity(letter)))
             continue
-        source_record = SourceRecord(
-            offset=record.offset,
-            value=letter["value"],
-            key=letter["key"],
-            timestamp=letter["timestamp"],
-            headers=letter["headers"],
-            partition=letter["partition"],
-            shown=letter["shown"],
-            source_offset=letter["offset"],
-        )
-        end = record.offset + 1
-        yield Batch(
-            partition=REPLAY,
-            shown=REPLAY,
-            format="records",
-            base=first,
-            first=first,
-            next=end,
-            count=1,
-            payload=payloads.pack([source_record]),
-            replay=identity(letter),
-        )
-        first = end
+        yield letter_batch(letter, record.offset, first)
+        first = record.offset + 1
     if next > first:
         yield _batch(REPLAY, first, next, [])

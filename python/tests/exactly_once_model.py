@@ -7,7 +7,7 @@ Owners are killed between any two operations; replaced owners go on as zombies; 
 out, its outcome unknown, and be carried out much later. Transforms are as bad as they get: every run of a
 record may choose other groups, and may fail. At the end everything is finished, every dead letter is replayed
 once more, zombies and late writes have their last word, and each event must be counted exactly once in every
-metric.
+metric, and have exactly one output row, at its source position, that says what was counted of it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ BUGS = {
     "evict-early": "a row leaves memory before the flush that holds it is applied",
     "claim-without-position": "a redelivered record finds its own claim and is dropped as a duplicate",
     "replay-forgets": "the store does not remember which letters were replayed",
+    "row-before-deciding": "output rows are written as their record is folded in",
 }
 REPLAY = 2  # the partition of replayed dead letters
 
@@ -143,11 +144,22 @@ class Owner:
             if rnd.random() < self.failing:
                 self.dead.append((identity, source, attempt + 1))
                 continue
+            counted = []
             for metric in ("requests", "bytes"):
                 key = (metric, rnd.randrange(3))  # not even deterministic
                 self.memory[key] = (yield from self.value(key)) + (identity,)
                 self.dirty.add(key)
+                counted.append(key)
+            row = ("row", source)  # a new key each: nothing is read back for it
+            self.memory[row] = (identity, *counted)
+            self.dirty.add(row)
+            if self.cluster.bug == "row-before-deciding":
+                self.cluster.write_row(self.place(row), self.memory[row], upto)
         self.position = upto
+
+    def place(self, key):
+        """Where a row lies: an output row under its record's source position, whoever replayed it."""
+        return (key[1][0] if key[0] == "row" else self.partition, key)
 
     def snapshot(self):
         snapshot = self.position, ({key: self.memory[key] for key in self.dirty}, self.dead)
@@ -168,7 +180,7 @@ class Owner:
         before, self.decided = self.decided, upto
         if bug == "overlap" and rnd.random() < 0.5:
             cluster.late += [
-                ((self.partition, key), value, upto) for key, value in redo[0].items() if rnd.random() < 0.7
+                (self.place(key), value, upto) for key, value in redo[0].items() if rnd.random() < 0.7
             ]  # sent, not waited for; some never arrive
         else:
             if bug == "evict-early":
@@ -210,7 +222,7 @@ class Owner:
             yield
             cluster.dead_letters.append(letter)
         for key, value in sorted(rows.items(), key=lambda _: cluster.rnd.random()):
-            write = ((self.partition, key), value, upto)
+            write = (self.place(key), value, upto)
             cluster.late.append(write)  # in the network from now on, whoever dies
             yield
             if write in cluster.late:
@@ -263,8 +275,21 @@ def run(seed, bug=None, lose_claims=False):
         next(rnd.choice(owners).steps)
     cluster.land(everything=True)
     counted = {metric: Counter() for metric in ("requests", "bytes")}
-    for (_, key), (identities, _) in cluster.rows.items():
-        if key[0] != "replayed":
-            counted[key[0]].update(identities)
-    times = [counted[metric][identity] for metric in counted for identity, _ in events]
+    told = {metric: Counter() for metric in counted}  # by the output rows; each agrees with what was counted
+    for (_, key), (value, _) in cluster.rows.items():
+        if key[0] == "row":
+            identity, *groups = value
+            for metric, group in groups:
+                told[metric][identity, group] += 1
+        elif key[0] != "replayed":
+            counted[key[0]].update((identity, key[1]) for identity in value)
+    times = [
+        sum(found[metric][identity, group] for group in range(3))
+        for found in (counted, told)
+        for metric in counted
+        for identity, _ in events
+    ]
+    for metric in counted:  # a row that tells of another group than was counted is a lost effect
+        differences = (counted[metric] - told[metric]) + (told[metric] - counted[metric])
+        times += [0] * bool(differences)
     return sum(n == 0 for n in times), sum(n > 1 for n in times)

@@ -11,7 +11,7 @@ defmodule Comporta.Progress do
 
   require Logger
 
-  alias Comporta.{Config, Ledger, Status}
+  alias Comporta.{Config, Ledger, Notes, Status}
   alias Comporta.Pipeline.Run
   alias Comporta.Python.Frame
 
@@ -67,7 +67,7 @@ defmodule Comporta.Progress do
   @impl true
   def handle_call({:ledger, ledger, nothing_to_do}, _from, state) do
     more = %{kind: :ledger, in_flight: 0, balanced: Ledger.balanced?(ledger), nothing_to_do: nothing_to_do}
-    {:reply, report(state, Map.merge(ledger, more)), state}
+    {:reply, report(state, ledger |> Map.merge(Notes.all(state.pipeline)) |> Map.merge(more)), state}
   end
 
   def handle_call({:verdict, {status, text}}, _from, state) do
@@ -81,7 +81,7 @@ defmodule Comporta.Progress do
     {lag, unit} = Status.get(name, :lag, {0, "bytes"})
     ledger = Status.get(name, :ledger, Ledger.new())
     more = %{kind: :progress, in_flight: Status.get(name, :in_flight, 0), lag: lag, lag_unit: unit}
-    report(state, Map.merge(ledger, more))
+    report(state, ledger |> Map.merge(Notes.all(name)) |> Map.merge(more))
     {:noreply, state}
   end
 

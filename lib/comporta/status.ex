@@ -9,6 +9,7 @@ defmodule Comporta.Status do
   | `:in_flight` | records read and not yet folded |
   | `:lag` | `{amount, unit}`: how far behind the end of what there is to read |
   | `:worked?` | whether any batch came in this run |
+  | those of `Comporta.Notes` | losses, and rows that are not counted as others are |
   """
 
   @doc "Makes the table; its owner is the caller."
@@ -23,7 +24,7 @@ defmodule Comporta.Status do
   def put(pipeline, key, value), do: :ets.insert(__MODULE__, {{pipeline, key}, value})
 
   @doc "The last value noted, or `default`."
-  @spec get(String.t(), atom, term) :: term
+  @spec get(String.t() | nil, atom, term) :: term
   def get(pipeline, key, default) do
     case :ets.lookup(__MODULE__, {pipeline, key}) do
       [{_key, value}] -> value

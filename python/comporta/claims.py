@@ -19,8 +19,10 @@ def run(connection: Connection, start: dict[str, Any], payload: memoryview) -> N
     connection.ready()
     while True:
         frame = connection.receive()
+        before = claims.losses
         answer = claims.claim(payloads.unpack(frame.payload))
-        connection.send({"kind": "claimed", "id": frame.header["id"]}, answer)
+        lost = claims.losses - before
+        connection.send({"kind": "claimed", "id": frame.header["id"], "lost": lost}, answer)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,14 @@ the sink still has the older value. Rows are read from the sink when they are to
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from comporta.letters import LetterId
 from comporta.metrics.contract import Metric
+from comporta.notes import ROWS
 from comporta.payloads import Columns, Letter, Result
 from comporta.sinks.contract import Cell, Checkpoint, Ledger, Sink, Snapshot
 
@@ -40,6 +42,8 @@ class Fold:
         self._dirty: dict[str, set[Cell]] = {name: set() for name in metrics}
         self._letters: list[Letter] = []
         self._replayed: set[LetterId] = set()
+        self._noted: Counter[str] = Counter()
+        self._noted_flushing: Counter[str] = Counter()
         self._flushing: Snapshot | None = None
         self._mark = checkpoint.mark
         self.position = checkpoint.upto
@@ -54,6 +58,7 @@ class Fold:
         for name, columns in result["metrics"].items():
             self._fold_metric(name, columns)
         self._letters += result["letters"]
+        self._noted.update({name: result[name] for name in ROWS})  # type: ignore[literal-required]
         self._grow(size)
         self.ledger += ledger
         self.position, self._mark = upto, mark
@@ -107,12 +112,17 @@ class Fold:
         self._flushing = Snapshot(self._decided, after, rows, self._letters, frozenset(self._replayed))
         self._dirty = {name: set() for name in self._metrics}
         self._letters, self._replayed, self.unflushed = [], set(), 0
+        self._noted_flushing, self._noted = self._noted, Counter()
         return self._flushing
 
-    def decided(self, snapshot: Snapshot) -> None:
-        """The snapshot has taken effect: the next one goes on from there."""
+    def decided(self, snapshot: Snapshot) -> dict[str, int]:
+        """The snapshot has taken effect: the next one goes on from there.
+
+        Returns how many rows of it were not counted as others are, by the names of `notes.ROWS`.
+        """
         self._decided = snapshot.after
         self._flushing = None
+        return {name: self._noted_flushing[name] for name in ROWS}
 
     def evict(self) -> None:
         """Forget every row that the sink has as it is here."""

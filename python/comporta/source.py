@@ -168,6 +168,7 @@ class Reader:
             mark=batch.mark,
             arrival_ms=int(time.time() * 1000),
             replay=batch.replay,
+            lost=batch.lost,
         )
         return True
 

@@ -13,7 +13,7 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from typing import Any, NoReturn
 
@@ -26,6 +26,7 @@ from comporta.errors import ComportaError, SupersededError
 from comporta.fold import Fold
 from comporta.generations import Generation
 from comporta.metrics import from_definition
+from comporta.notes import ROWS, lines
 from comporta.payloads import AssignedPartition, Known, KnownPartition, Result
 from comporta.sinks import Checkpoint, Ledger, Sink, Snapshot, open_sink
 
@@ -43,11 +44,6 @@ EXPIRE_LATE = (
     3600  # seconds that rows are kept beyond `retention`, as what was on its way may still touch them
 )
 NOTES_EVERY = 10.0
-NOTES = {
-    "late": "%d rows came later than `late` allows, and are not counted",
-    "expired": "%d rows are older than `retention`, and are not counted",
-    "without_id": "%d rows had no id, and are counted without being deduplicated",
-}
 UNASKED = 0  # the id of a flush that the store starts by itself
 LEDGER = [field.name for field in fields(Ledger)]
 
@@ -146,7 +142,6 @@ class Store:
                 )
             self._send("folded", header["id"])
         self._unflushed += fold.unflushed - unflushed
-        self._notes.count(result)
         if self._unflushed > MOST_UNFLUSHED:
             self._start_flush(UNASKED)
 
@@ -159,7 +154,6 @@ class Store:
                 fold.evict()
         snapshots = [snapshot for fold in folds if (snapshot := fold.snapshot())]
         self._unflushed = 0
-        self._notes.log()
         self._flush = threading.Thread(target=self._run_flush, args=(id, snapshots), daemon=True)
         self._flush.start()
 
@@ -173,6 +167,7 @@ class Store:
             with self._lock:
                 for snapshot, decided in zip(snapshots, outcomes, strict=True):
                     self._conclude(id, snapshot, decided)
+                self._notes.log()
                 if id != UNASKED:
                     self._send("flushed", id)
             self._expire()
@@ -202,8 +197,9 @@ class Store:
     def _conclude(self, id: int, snapshot: Snapshot, decided: bool) -> None:
         partition = snapshot.after.partition
         if decided:
-            self._folds[partition][1].decided(snapshot)
-            self._send_checkpoint("checkpoint", id, snapshot.after)
+            noted = self._folds[partition][1].decided(snapshot)
+            self._notes.count(noted)
+            self._send_checkpoint("checkpoint", id, snapshot.after, **noted)
         else:
             del self._folds[partition]
             self._send("lost", id, partition=partition)
@@ -229,16 +225,15 @@ class Notes:
         self._rows: Counter[str] = Counter()
         self._next = 0.0
 
-    def count(self, result: Result) -> None:
-        """Add what a batch came to."""
-        self._rows.update(late=result["late"], expired=result["expired"], without_id=result["without_id"])
+    def count(self, rows: Mapping[str, int]) -> None:
+        """Add what has taken effect."""
+        self._rows.update(rows)
 
     def log(self) -> None:
         """Log what came since the last time, if it is time."""
         if self._rows.total() and time.monotonic() >= self._next:
-            for name, text in NOTES.items():
-                if self._rows[name]:
-                    logger.warning(text, self._rows[name])
+            for line in lines(ROWS, self._rows):
+                logger.warning("%s", line)
             self._rows.clear()
             self._next = time.monotonic() + NOTES_EVERY
 

@@ -15,15 +15,16 @@ PREAMBLE = """
 import json, os, signal, sys, time
 from comporta.connection import Connection
 reports = Connection(int(os.environ["COMPORTA_PROGRESS_FD"]))
-COUNTS = dict(consumed=3, counted=2, dropped=0, duplicates=0, dead=1, in_flight=0)
+COUNTS = dict(consumed=3, counted=2, dropped=0, duplicates=0, dead=1, in_flight=0,
+    lost_offsets=0, lost_claims=0, late=0, expired=0, without_id=0)
 
 def banner():
     reports.send(dict(kind="banner", comporta="0.1.0", elixir="1.14.0", otp="25", python="3.11.7",
         pipeline="p", source="file:a.log", store="sqlite:a.db", claims=None, dead="sqlite:a.db", workers=2,
         guarantee="exactly once", generation="abc"))
 
-def progress(consumed=3):
-    reports.send(dict(COUNTS, kind="progress", consumed=consumed, lag=2048, lag_unit="bytes"))
+def progress(consumed=3, **counts):
+    reports.send(dict(COUNTS, kind="progress", consumed=consumed, lag=2048, lag_unit="bytes") | counts)
 
 def end(status=0, text=None, nothing_to_do=False, **counts):
     reports.send(dict(COUNTS, kind="ledger", balanced=True, nothing_to_do=nothing_to_do) | counts)

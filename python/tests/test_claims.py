@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from fake_beam import FakeBeam
+from redis_servers import server
 from steps import definition
 
 from comporta import payloads
@@ -20,10 +21,10 @@ def start(url: str, generation: str = "g1") -> FakeBeam:
     return beam
 
 
-def claim(beam: FakeBeam, id: int, *claims: tuple[bytes, str, int]) -> bytes:
+def claim(beam: FakeBeam, id: int, *claims: tuple[bytes, str, int], lost: int = 0) -> bytes:
     beam.send("claim", id, payloads.pack(list(claims)))
     claimed = beam.receive()
-    assert (claimed.kind, claimed.header["id"]) == ("claimed", id)
+    assert (claimed.kind, claimed.header["id"], claimed.header["lost"]) == ("claimed", id, lost)
     return bytes(claimed.payload)
 
 
@@ -43,6 +44,15 @@ def test_claims_outlive_a_kill_at_any_time_and_belong_to_a_generation(url: str) 
         assert claim(beam, 1, (b"a", "file-2", 0), (b"a", "file-1", 0)) == b"\x00\x01"
     with start(url, "g2") as beam:
         assert claim(beam, 1, (b"a", "file-2", 0)) == b"\x01"
+
+
+def test_a_loss_is_told_with_the_answer_that_shows_it(tmp_path: Path) -> None:
+    with server(tmp_path) as redis, start(redis.url) as beam:
+        claim(beam, 1, (b"a", "file-1", 0))
+        claim(beam, 2, (b"b", "file-1", 10))
+        redis.client.flushall()
+        assert claim(beam, 3, (b"a", "file-2", 0), lost=1) == b"\x01"
+        assert claim(beam, 4, (b"a", "file-2", 0)) == b"\x01"
 
 
 def test_it_ends_with_its_connection(url: str) -> None:

@@ -233,6 +233,7 @@ def test_with_json_every_line_is_an_object_whatever_happens(workplace: Workplace
     assert "it failed" in messages
     assert json.loads(answer.stdout) == {
         "consumed": 3, "counted": 2, "dropped": 0, "duplicates": 0, "dead": 1, "in_flight": 0,
+        "lost_offsets": 0, "lost_claims": 0, "late": 0, "expired": 0, "without_id": 0,
         "balanced": True, "nothing_to_do": False,
     }  # fmt: skip
 
@@ -281,6 +282,35 @@ def test_a_status_line_now_and_then_where_there_is_no_terminal(workplace: Workpl
     answer = workplace.run()
     lines = [line for line in answer.stderr.splitlines() if " in flight | " in line]
     assert 1 <= len(lines) <= 5
+
+
+def test_losses_and_odd_rows_are_shown_where_there_are_any(workplace: Workplace) -> None:
+    some = "lost_offsets=1200, lost_claims=2, late=3, without_id=4"
+    workplace.release(f"banner(); progress({some}); time.sleep(0.3); progress({some}); end({some})")
+    workplace.command[-1] = f"from comporta.cli import display; display.STATUS_EVERY = 0.1; {MAIN}"
+    answer = workplace.run()
+    assert answer.returncode == 0
+    [status] = [line for line in answer.stderr.splitlines() if " in flight | " in line]
+    assert "/s | 1,200 offsets lost | 2 losses of claims | 2.0 KiB behind | " in status
+    assert status.endswith(" | 3 rows late | 4 rows without id")
+    warnings = [line.removeprefix("comporta: warning: ") for line in answer.stderr.splitlines()[-5:]]
+    assert [" ".join(line.split()[:4]) for line in warnings] == [
+        "1,200 offsets are lost:",
+        "claims were seen to",
+        "3 rows came later",
+        "4 rows had no",
+        "1 dead letter: see",
+    ]
+
+
+def test_with_json_losses_are_there_though_there_are_none(workplace: Workplace) -> None:
+    workplace.release("banner(); progress(); time.sleep(0.3); progress(); end()")
+    workplace.command[-1] = f"from comporta.cli import display; display.STATUS_EVERY = 0.1; {MAIN}"
+    answer = workplace.run("--log-format", "json")
+    said = [json.loads(line) for line in answer.stderr.splitlines()]
+    [progress] = [item for item in said if item["message"] == "progress"]
+    for report in (progress, json.loads(answer.stdout)):
+        assert (report["lost_offsets"], report["lost_claims"]) == (0, 0)
 
 
 def test_nobody_reading_what_it_writes_does_not_stop_it(workplace: Workplace) -> None:

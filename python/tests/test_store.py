@@ -19,6 +19,7 @@ from comporta import payloads
 from comporta.connection import Closed, Frame
 from comporta.definition import Definition
 from comporta.metrics.contract import MetricDefinition
+from comporta.notes import ROWS
 from comporta.payloads import Letter
 from comporta.query import query
 from comporta.reset import reset
@@ -450,9 +451,22 @@ class TestTrouble:
         beam = run()
         ready(beam)
         open_partitions(beam)
+        open_partitions(beam, 2, "file-2")
         fold(beam, 0, 40, late=3, without_id=2)
-        flush(beam)
-        assert [line.split(" ")[:2] for line in beam.logged] == [["3", "rows"], ["2", "rows"]]
+        fold(beam, 0, 40, partition="file-2", assignment=2, late=1)
+        noted = {
+            frame.header["partition"]: {name: frame.header[name] for name in ROWS}
+            for frame in flush(beam)
+            if frame.kind == "checkpoint"
+        }
+        assert noted == {
+            b"file-1": {"late": 3, "expired": 0, "without_id": 2},
+            b"file-2": {"late": 1, "expired": 0, "without_id": 0},
+        }
+        assert [line.split(" ")[:2] for line in beam.logged] == [["4", "rows"], ["2", "rows"]]
+        fold(beam, 40, 50)
+        [checkpoint, _] = flush(beam)
+        assert not any(checkpoint.header[name] for name in ROWS)
 
 
 def test_killed_at_any_instant_it_comes_to_exact_totals(run: Run, url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import secrets
 import signal
@@ -13,9 +14,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Workplace, access_log, kill, kill_tree, role, statuses, tree, wait_until
+from conftest import (
+    Workplace,
+    access_log,
+    json_lines,
+    kill,
+    kill_tree,
+    role,
+    statuses,
+    tree,
+    wait_until,
+)
 from kafka_topics import Topic
 from real_services import RealServices
+from redis_servers import server
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "access_log.py"
 PARTITIONS = 4
@@ -70,7 +82,7 @@ class Cluster:
 
     def start(self, file: Path, *words: object, **env: str) -> subprocess.Popen[str]:
         where = ("--source", self.source, "--store", self.store, "--claims", self.claims)
-        options: dict[str, Any] = {"env": SMALL | env, "stderr": None, "stdout": subprocess.DEVNULL}
+        options: dict[str, Any] = {"env": SMALL | env, "stderr": None}
         return self.workplace.start("run", file, *where, "--workers", "1", *words, **options)
 
     def finish(self, file: Path, *words: object) -> None:
@@ -198,18 +210,40 @@ def test_a_member_that_was_frozen_past_its_session_and_woken_changes_nothing(
     kill_tree(zombie.pid)
 
 
-def test_redis_that_is_emptied_lets_duplicates_through_and_nothing_else(cluster: Cluster) -> None:
-    file = numbered(cluster)
-    running = cluster.start(file)
-    wait_until(lambda: cluster.ledger(file)["consumed"] > 1000, "something is counted")
-    host, port = cluster.services.redis.split(":")
-    subprocess.run(["redis-cli", "-h", host, "-p", port, "flushall"], check=True, capture_output=True)
-    cluster.finish(file)
-    kill_tree(running.pid)
+def test_redis_that_is_emptied_lets_duplicates_through_and_nothing_else(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    with server(tmp_path / "redis") as redis:
+        cluster.claims = redis.url
+        file = numbered(cluster)
+        running = cluster.start(file, "--log-format", "json")
+        wait_until(lambda: cluster.ledger(file)["consumed"] > 1000, "something is counted")
+        redis.client.flushall()
+        cluster.fill([b"%d" % number for number in range(NUMBERS)])
+        wait_until(lambda: cluster.ledger(file)["consumed"] == 2 * NUMBERS, "all is counted", 60)
+        running.terminate()
+        shown = json.loads(running.communicate(timeout=60)[0])
     [counted] = cluster.counts(file, "lines").values()
-    assert 9000 <= counted <= NUMBERS
+    assert 9000 <= counted <= 2 * 9000
     ledger = cluster.ledger(file)
-    assert (ledger["consumed"], ledger["dead"], ledger["dropped"]) == (NUMBERS, 0, 0)
+    assert (ledger["consumed"], ledger["dead"], ledger["dropped"]) == (2 * NUMBERS, 0, 0)
+    assert shown["lost_claims"] >= 1
+    assert shown["lost_offsets"] == 0
+
+
+def test_offsets_that_kafka_has_deleted_are_counted_and_said(cluster: Cluster) -> None:
+    file = cluster.workplace.write("events.py", EVENTS)
+    store = ("--store", "sqlite:store.db", "--source", cluster.source)
+    cluster.fill([b"200 1 a /"] * 40)
+    cluster.workplace.run("init", file, *store)
+    cluster.topic.delete_records(6)
+    done = cluster.workplace.run("run", file, *store, "--until-end", "--log-format", "json")
+    shown = json.loads(done.stdout)
+    assert (shown["lost_offsets"], shown["lost_claims"], shown["consumed"]) == (6, 0, 34)
+    assert shown["balanced"]
+    assert [line["level"] for line in json_lines(done.stderr) if "6 offsets are lost" in line["message"]] == [
+        "warning"
+    ]
 
 
 def test_dead_letters_are_replayed_once_however_often_they_are_asked_for(cluster: Cluster) -> None:

@@ -16,6 +16,7 @@ defmodule Comporta.Pipeline.Assignments do
             in_flight: %{},
             ends: %{},
             elsewhere: %{},
+            lost: %{},
             listed?: false
 
   @type t :: %__MODULE__{
@@ -28,6 +29,7 @@ defmodule Comporta.Pipeline.Assignments do
           },
           ends: %{binary => non_neg_integer},
           elsewhere: %{binary => non_neg_integer},
+          lost: %{binary => non_neg_integer},
           listed?: boolean
         }
   @typep partition :: %{
@@ -68,7 +70,7 @@ defmodule Comporta.Pipeline.Assignments do
 
   @doc "The source was lost: it names its partitions, and their ends, anew."
   @spec revoke_all(t) :: t
-  def revoke_all(assignments), do: %__MODULE__{last: assignments.last}
+  def revoke_all(assignments), do: %__MODULE__{last: assignments.last, lost: assignments.lost}
 
   @doc "Whether a partition that the store has opened under an assignment is still wanted."
   @spec opening?(t, binary, pos_integer) :: boolean
@@ -101,6 +103,15 @@ defmodule Comporta.Pipeline.Assignments do
   def in_flight(assignments, batch) do
     put_in(assignments.in_flight[Batch.key(batch)], {batch.next, byte_size(batch.payload), batch.count})
   end
+
+  @doc "How many offsets a batch says are lost, and none did before: its range may come again, as any may."
+  @spec lost(t, Batch.t()) :: {non_neg_integer, t}
+  def lost(assignments, %Batch{lost: true, partition: name, first: first, next: next}) do
+    known = Map.get(assignments.lost, name, 0)
+    {max(0, next - max(first, known)), put_in(assignments.lost[name], max(next, known))}
+  end
+
+  def lost(assignments, _batch), do: {0, assignments}
 
   @doc "Batches that nobody will work on are not in flight."
   @spec dropped(t, [Batch.t()]) :: t

@@ -10,7 +10,7 @@ defmodule Comporta.Pipeline.Claims do
 
   require Logger
 
-  alias Comporta.{Backoff, Python}
+  alias Comporta.{Backoff, Notes, Python}
   alias Comporta.Pipeline.{Run, Store}
   alias Comporta.Python.Death
 
@@ -51,13 +51,14 @@ defmodule Comporta.Pipeline.Claims do
     {:noreply, %{state | ready?: true}}
   end
 
-  def handle_info({:python, python, {:frame, %{kind: :claimed, id: id}, payload}}, %{python: python} = state) do
-    case Map.pop(state.asked, id) do
-      {{{pid, ref}, _asked}, asked} ->
-        send(pid, {:claimed, ref, payload})
-        {:noreply, %{state | asked: asked, backoff: Backoff.reset(state.backoff)}}
-
-      {nil, _asked} ->
+  def handle_info({:python, python, {:frame, %{kind: :claimed} = header, payload}}, %{python: python} = state) do
+    with %{id: id, lost: lost} when is_integer(lost) <- header,
+         {{{pid, ref}, _asked}, asked} <- Map.pop(state.asked, id) do
+      Notes.add(state.run.name, %{lost_claims: lost})
+      send(pid, {:claimed, ref, payload})
+      {:noreply, %{state | asked: asked, backoff: Backoff.reset(state.backoff)}}
+    else
+      _ ->
         Python.kill(python, :nonsense, "an answer to nothing")
         {:noreply, state}
     end

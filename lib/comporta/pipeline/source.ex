@@ -20,7 +20,7 @@ defmodule Comporta.Pipeline.Source do
 
   require Logger
 
-  alias Comporta.{Backoff, Python, Status}
+  alias Comporta.{Backoff, Notes, Python, Status}
   alias Comporta.Pipeline.{Assignments, Batch, Run, Store}
   alias Comporta.Python.Death
   alias Comporta.Stage.Producer
@@ -245,7 +245,9 @@ defmodule Comporta.Pipeline.Source do
 
   defp take(%{draining: nil} = state, batch) do
     Status.put(state.run.name, :worked?, true)
-    assignments = Assignments.in_flight(state.assignments, batch)
+    {lost, assignments} = Assignments.lost(state.assignments, batch)
+    Notes.add(state.run.name, %{lost_offsets: lost})
+    assignments = Assignments.in_flight(assignments, batch)
     %{state | assignments: assignments, producer: Producer.emit(state.producer, [batch])}
   end
 

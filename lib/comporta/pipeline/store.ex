@@ -16,7 +16,7 @@ defmodule Comporta.Pipeline.Store do
 
   require Logger
 
-  alias Comporta.{Backoff, Ledger, Python, Status}
+  alias Comporta.{Backoff, Ledger, Notes, Python, Status}
   alias Comporta.Pipeline.{Probation, Result, Run}
   alias Comporta.Python.Death
   alias Comporta.Stage.Consumer
@@ -242,8 +242,14 @@ defmodule Comporta.Pipeline.Store do
   end
 
   defp frame(%{kind: :checkpoint, partition: partition, upto: upto} = header, _payload, state) do
-    tell(state, {:checkpoint, partition, upto})
-    durable(state, partition, Ledger.from_header(header))
+    with {:ok, rows} <- Notes.rows(header),
+         %__MODULE__{} = state <- durable(state, partition, Ledger.from_header(header)) do
+      Notes.add(state.run.name, rows)
+      tell(state, {:checkpoint, partition, upto})
+      state
+    else
+      _ -> :nonsense
+    end
   end
 
   defp frame(%{kind: :elsewhere, partition: partition, upto: upto}, _payload, state) do

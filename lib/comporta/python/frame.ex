@@ -22,7 +22,7 @@ defmodule Comporta.Python.Frame do
   @fields ~w(kind id version token pid reason level text file name hash ordered dedup python modules max_record format
              partition shown base first next attempt arrival_ms probation verdict replay count middle to consumed
              counted dropped duplicates dead in_flight source start until_end batch_bytes store claims assignment offset
-             mark unit ends upto generation succeeded)a
+             mark unit ends upto generation succeeded late expired without_id)a
 
   @values ~w(true false nil debug info warning error lines records oversized kafka claims bytes)a
 

@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from comporta.cli.output import silence
+from comporta.notes import LOSSES, ROWS, brief
 
 STATUS_EVERY = 10.0  # seconds between status lines where there is no terminal
 RATE_OVER = 5.0  # seconds that the rate is an average over
@@ -175,10 +176,15 @@ def status_line(status: Mapping[str, Any]) -> str:
         if status["lag_unit"] == "bytes"
         else f"{status['lag']:,} {status['lag_unit']}"
     )
-    return (
-        f"{status['consumed']:,} records, {status['rate']:,}/s | {lag} behind | "
-        f"{status['in_flight']:,} in flight | {status['dead']:,} dead letters"
-    )
+    parts = [
+        f"{status['consumed']:,} records, {status['rate']:,}/s",
+        *brief(LOSSES, status),
+        f"{lag} behind",
+        f"{status['in_flight']:,} in flight",
+        f"{status['dead']:,} dead letters",
+        *brief(ROWS, status),
+    ]
+    return " | ".join(parts)
 
 
 def human_size(size: int) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from comporta import notes
 from comporta.addresses import dead_letters, scheme
 from comporta.cli import display, options, output
 from comporta.cli.display import Display
@@ -117,6 +118,8 @@ def conclude(ledger: Mapping[str, Any], shown: Display, words: str, *, is_json: 
         output.write_json([ledger])
     else:
         output.write_table(COUNTS, [[ledger[name] for name in COUNTS]])
+    for line in notes.lines(notes.LOSSES | notes.ROWS, ledger):
+        shown.say("warning", line)
     dead = ledger["dead"]
     if dead:
         letters = "1 dead letter" if dead == 1 else f"{dead:,} dead letters"

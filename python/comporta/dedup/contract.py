@@ -22,6 +22,9 @@ class ClaimStore(abc.ABC):
     `StoreError`.
     """
 
+    losses = 0
+    """How often claims were seen to be gone: events claimed before may count again."""
+
     @abc.abstractmethod
     def claim(self, claims: Sequence[Claim]) -> bytes:
         """Claim each id for its position: a byte each, 1 where the position is its first, else 0.

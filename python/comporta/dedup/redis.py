@@ -51,11 +51,9 @@ class RedisClaims(ClaimStore):
     """Claims in the Redis that a URL `redis://...` or `rediss://...` names; they last `within` seconds.
 
     They last half as long again at most. Waits for a Redis that is away, and raises what `Nodes` does.
-    `losses` counts how often claims were seen to be gone: events claimed before may count again.
     """
 
     def __init__(self, url: str, generation: str, within: float) -> None:
-        self.losses = 0
         self._within = max(1, round(within * 1000))
         self._key = hashlib.blake2b(generation.encode()).digest()
         self._seed = int.from_bytes(self._key[:8], "little")

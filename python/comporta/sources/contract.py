@@ -35,7 +35,7 @@ class Batch:
 
     `base` is the offset of the payload's first byte or record. `mark` is a fingerprint of what lies before
     `next`, which the store keeps with a checkpoint there. `replay` is the letter (partition, offset, attempt)
-    that is replayed.
+    that is replayed. One that is `lost` has no records: they were deleted before they could be read.
     """
 
     partition: str
@@ -48,6 +48,7 @@ class Batch:
     payload: bytes | memoryview
     mark: bytes = b""
     replay: tuple[str, int, int] | None = None
+    lost: bool = False
 
 
 class Source(abc.ABC):

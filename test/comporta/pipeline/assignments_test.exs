@@ -99,6 +99,15 @@ defmodule Comporta.Pipeline.AssignmentsTest do
     assert Assignments.end_reached(opening) == :no
   end
 
+  test "offsets are lost once, however often their range comes" do
+    lost = fn first, next -> %{batch(1, first, next) | lost: true} end
+    assert {6, assignments} = Assignments.lost(assigned(), lost.(4, 10))
+    assert {0, assignments} = Assignments.lost(assignments, lost.(4, 10))
+    assert {3, assignments} = assignments |> Assignments.revoke_all() |> Assignments.lost(lost.(4, 13))
+    assert {0, assignments} = Assignments.lost(assignments, batch(1, 13, 20))
+    assert {2, _} = Assignments.lost(assignments, lost.(20, 22))
+  end
+
   test "lag counts what is not folded" do
     assert Assignments.lag(assigned(4), [["a", 10], ["unknown", 99]]) == 6
   end

@@ -58,8 +58,6 @@ class Inbox:
         self._reader.setblocking(False)
         self._writer.setblocking(False)
         self._is_signalled = False
-        self.lost = 0
-        """Offsets that were deleted before they were processed."""
 
     # of the event loop
 
@@ -146,11 +144,6 @@ class Inbox:
         """Where partitions end by now."""
         with self._lock:
             self._highwaters |= offsets
-
-    def count_lost(self, offsets: int) -> None:
-        """Note offsets that were deleted before they were processed."""
-        with self._lock:
-            self.lost += offsets
 
     def tell_ends(self, ends: Iterable[tuple[str, int]]) -> None:
         """Where partitions ended at the start."""

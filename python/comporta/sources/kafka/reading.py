@@ -157,7 +157,7 @@ class Reading:
         if asked > end:
             await self._topics.check({})
             raise SourceError(beyond(name, asked, end))
-        if asked < begin and self._inbox.put(_nothing(name, asked, begin)):
+        if asked < begin and self._inbox.put(_lost(name, asked, begin)):
             logger.error(
                 "%s: %d offsets, from %d up to %d, are lost: Kafka deleted them before they were processed;"
                 " longer retention of the topic would have kept them",
@@ -166,7 +166,6 @@ class Reading:
                 asked,
                 begin,
             )
-            self._inbox.count_lost(begin - asked)
         self.follow(name)
 
     async def _failed(self, error: errors.KafkaError) -> None:
@@ -186,7 +185,7 @@ class Reading:
         await asyncio.sleep(RETRY)
 
 
-def _nothing(name: str, first: int, next: int) -> Batch:
+def _lost(name: str, first: int, next: int) -> Batch:
     return Batch(
         partition=name,
         shown=name,
@@ -196,6 +195,7 @@ def _nothing(name: str, first: int, next: int) -> Batch:
         next=next,
         count=0,
         payload=b"",
+        lost=True,
     )
 
 

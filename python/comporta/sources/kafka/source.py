@@ -58,11 +58,6 @@ class KafkaSource(Source):
             is_slicing=is_slicing,
         )
 
-    @property
-    def lost(self) -> int:
-        """How many offsets Kafka deleted before they were processed."""
-        return self._inbox.lost
-
     def discover(self) -> list[AssignedPartition]:
         self._inbox.check()
         return self._inbox.news()

@@ -4,33 +4,22 @@ from __future__ import annotations
 
 import json
 import random
-import secrets
 import signal
 import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from conftest import (
-    Workplace,
-    access_log,
-    json_lines,
-    kill,
-    kill_tree,
-    role,
-    statuses,
-    tree,
-    wait_until,
-)
+from cluster import Cluster, parts
+from cluster import cluster as cluster
+from conftest import access_log, json_lines, kill, kill_tree, statuses, tree, wait_until
 from kafka_topics import Topic
-from real_services import RealServices
 from redis_servers import server
+from transforms import IDS, changing, check_changing
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "access_log.py"
-PARTITIONS = 4
 GENERATED = 1_000_000
 EVENTS = """
 import comporta as c
@@ -42,63 +31,7 @@ def parse(line):
     status, size, visitor, page = line.split()
     return {"status": int(status), "size": int(size), "visitor": visitor.decode(), "page": page.decode()}
 """
-# Slow enough that faults land in the middle, and as bad as transforms get: other answers every time, or none.
-CHANGING = """
-import random, time
-import comporta as c
-pipeline = c.Pipeline("changing", dedup=c.by_id("id", within="24h"),
-    metrics=[c.count("lines"), c.count("faces", by=["face"]), c.sum("numbers", of="number")])
-@pipeline.transform
-def parse(line):
-    number = int(line)
-    if number % 100 == 0:
-        time.sleep(0.01)
-    return {"id": str(number % 9000), "face": random.randrange(6), "number": number % 9000}
-"""
 NUMBERS = 12_000
-SMALL = {"COMPORTA_BATCH_BYTES": "4KiB", "COMPORTA_SESSION_TIMEOUT": "6s"}
-
-
-class Cluster:
-    """A topic of four partitions, a keyspace and a Redis, as a user names them."""
-
-    def __init__(self, services: RealServices, workplace: Workplace) -> None:
-        self.services = services
-        Topic.server = services.kafka
-        self.workplace = workplace
-        self.topic = Topic(PARTITIONS)
-        self.source = self.topic.url
-        self.store = f"cassandra://{services.cassandra}/test_{secrets.token_hex(4)}"
-        self.claims = f"redis://{services.redis}"
-
-    def fill(self, values: list[bytes]) -> None:
-        """Send values to the partitions in turn; returns when all are acknowledged."""
-        for number in range(PARTITIONS):
-            mine = values[number::PARTITIONS]
-            self.topic.send(mine, number, compression_type="lz4", linger_ms=20, max_batch_size=1 << 18)
-
-    def init(self, file: Path) -> None:
-        self.workplace.run("init", file, "--store", self.store, "--source", self.source)
-
-    def start(self, file: Path, *words: object, **env: str) -> subprocess.Popen[str]:
-        where = ("--source", self.source, "--store", self.store, "--claims", self.claims)
-        options: dict[str, Any] = {"env": SMALL | env, "stderr": None}
-        return self.workplace.start("run", file, *where, "--workers", "1", *words, **options)
-
-    def finish(self, file: Path, *words: object) -> None:
-        where = ("--source", self.source, "--store", self.store, "--claims", self.claims)
-        self.workplace.run("run", file, *where, "--until-end", *words, env=SMALL)
-
-    def ledger(self, file: Path) -> dict[str, Any]:
-        return self.workplace.ledger(file, "--store", self.store, "--source", self.source)
-
-    def counts(self, file: Path, metric: str) -> dict[tuple[Any, ...], Any]:
-        return self.workplace.counts(file, metric, "--store", self.store)
-
-
-@pytest.fixture
-def cluster(services: RealServices, workplace: Workplace) -> Cluster:
-    return Cluster(services, workplace)
 
 
 def generated() -> list[bytes]:
@@ -152,22 +85,16 @@ def test_a_million_lines_are_counted_and_the_ledger_is_recounted(cluster: Cluste
 
 def numbered(cluster: Cluster) -> Path:
     cluster.fill([b"%d" % number for number in range(NUMBERS)])
-    file = cluster.workplace.write("changing.py", CHANGING)
+    file = cluster.workplace.write("changing.py", changing())
     cluster.init(file)
     return file
 
 
 def check(cluster: Cluster, file: Path) -> None:
-    """Of 12,000 records with 9,000 ids, each id counts once, whatever the transform said when run again."""
-    assert cluster.counts(file, "lines") == {(): 9000}
-    assert cluster.counts(file, "numbers") == {(): sum(range(9000))}
-    assert sum(cluster.counts(file, "faces").values()) == 9000
+    """Each id counts once, whatever the transform said when run again."""
+    check_changing(cluster.workplace, file, "--store", cluster.store)
     ledger = cluster.ledger(file)
-    assert (ledger["consumed"], ledger["counted"], ledger["duplicates"]) == (NUMBERS, 9000, NUMBERS - 9000)
-
-
-def parts(process: subprocess.Popen[str], *roles: str) -> list[int]:
-    return [pid for pid, line in tree(process.pid).items() if role(line) in roles]
+    assert (ledger["consumed"], ledger["counted"], ledger["duplicates"]) == (NUMBERS, IDS, NUMBERS - IDS)
 
 
 def test_members_are_killed_and_come_back(cluster: Cluster) -> None:
@@ -198,7 +125,7 @@ def test_a_member_that_was_frozen_past_its_session_and_woken_changes_nothing(
 ) -> None:
     file = numbered(cluster)
     zombie = cluster.start(file)
-    wait_until(lambda: cluster.ledger(file)["consumed"] > 0, "something is counted")
+    wait_until(lambda: cluster.so_far("changing").consumed > 0, "something is counted")
     frozen = list(tree(zombie.pid)) if whole else parts(zombie, "beam")
     for pid in frozen:
         kill(pid, signal.SIGSTOP)
@@ -216,15 +143,15 @@ def test_redis_that_is_emptied_lets_duplicates_through_and_nothing_else(
     with server(tmp_path / "redis") as redis:
         cluster.claims = redis.url
         file = numbered(cluster)
-        running = cluster.start(file, "--log-format", "json")
-        wait_until(lambda: cluster.ledger(file)["consumed"] > 1000, "something is counted")
+        running = cluster.start(file, "--log-format", "json", stdout=subprocess.PIPE)
+        wait_until(lambda: cluster.so_far("changing").consumed > 1000, "something is counted")
         redis.client.flushall()
         cluster.fill([b"%d" % number for number in range(NUMBERS)])
-        wait_until(lambda: cluster.ledger(file)["consumed"] == 2 * NUMBERS, "all is counted", 60)
+        wait_until(lambda: cluster.so_far("changing").consumed == 2 * NUMBERS, "all is counted", 60)
         running.terminate()
         shown = json.loads(running.communicate(timeout=60)[0])
     [counted] = cluster.counts(file, "lines").values()
-    assert 9000 <= counted <= 2 * 9000
+    assert IDS <= counted <= 2 * IDS
     ledger = cluster.ledger(file)
     assert (ledger["consumed"], ledger["dead"], ledger["dropped"]) == (2 * NUMBERS, 0, 0)
     assert shown["lost_claims"] >= 1
@@ -233,11 +160,11 @@ def test_redis_that_is_emptied_lets_duplicates_through_and_nothing_else(
 
 def test_offsets_that_kafka_has_deleted_are_counted_and_said(cluster: Cluster) -> None:
     file = cluster.workplace.write("events.py", EVENTS)
-    store = ("--store", "sqlite:store.db", "--source", cluster.source)
+    cluster.store = "sqlite:store.db"
     cluster.fill([b"200 1 a /"] * 40)
-    cluster.workplace.run("init", file, *store)
+    cluster.init(file)
     cluster.topic.delete_records(6)
-    done = cluster.workplace.run("run", file, *store, "--until-end", "--log-format", "json")
+    done = cluster.finish(file, "--log-format", "json")
     shown = json.loads(done.stdout)
     assert (shown["lost_offsets"], shown["lost_claims"], shown["consumed"]) == (6, 0, 34)
     assert shown["balanced"]
@@ -253,7 +180,7 @@ def test_dead_letters_are_replayed_once_however_often_they_are_asked_for(cluster
     file = workplace.write("events.py", EVENTS)
     cluster.init(file)
     cluster.finish(file)
-    where = ("--store", cluster.store, "--source", cluster.source)
+    where = cluster.places(file)
     letters = workplace.letters(file, *where)
     assert len(letters) == 3
     assert cluster.ledger(file)["dead"] == 3
@@ -278,8 +205,8 @@ def test_dead_letters_are_replayed_once_however_often_they_are_asked_for(cluster
 def test_a_reset_under_a_running_release_stops_it_and_counts_again(cluster: Cluster) -> None:
     file = numbered(cluster)
     running = cluster.start(file)
-    wait_until(lambda: cluster.ledger(file)["consumed"] > 0, "something is counted")
-    cluster.workplace.run("reset", file, "--store", cluster.store, "--source", cluster.source)
+    wait_until(lambda: cluster.so_far("changing").consumed > 0, "something is counted")
+    cluster.workplace.run("reset", file, *cluster.places(file))
     assert running.wait(60) == 1
     cluster.finish(file)
     check(cluster, file)
@@ -288,7 +215,7 @@ def test_a_reset_under_a_running_release_stops_it_and_counts_again(cluster: Clus
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda c: setattr(c, "source", c.source + "-not"), "no topic"),
+        (lambda c: setattr(c, "topic", Topic.of(c.topic.name + "-not")), "no topic"),
         (lambda c: setattr(c, "store", c.store + "_not"), "comporta init"),
     ],
     ids=["topic", "keyspace"],
@@ -296,10 +223,9 @@ def test_a_reset_under_a_running_release_stops_it_and_counts_again(cluster: Clus
 def test_what_is_not_there_is_said_in_one_line(
     cluster: Cluster, change: Callable[[Cluster], None], words: str
 ) -> None:
-    file = cluster.workplace.write("changing.py", CHANGING)
+    file = cluster.workplace.write("changing.py", changing())
     cluster.init(file)
     change(cluster)
-    where = ("--source", cluster.source, "--store", cluster.store, "--claims", cluster.claims)
-    done = cluster.workplace.run("run", file, *where, "--until-end", status=1)
+    done = cluster.finish(file, status=1)
     assert words in done.stderr
     assert "Traceback" not in done.stderr

@@ -13,6 +13,7 @@ from typing import NoReturn, TextIO
 import click
 
 from comporta.cli.audit import audit
+from comporta.cli.chaos import chaos
 from comporta.cli.dead import dead
 from comporta.cli.display import json_event
 from comporta.cli.init import init
@@ -43,7 +44,7 @@ def comporta() -> None:
     """
 
 
-for command in (run, query, audit, dead, init, reset, validate, services):
+for command in (run, query, audit, dead, init, reset, validate, services, chaos):
     comporta.add_command(command)
 
 

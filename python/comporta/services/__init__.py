@@ -44,8 +44,9 @@ class Services:
     """The services in a folder: one node of each, or three.
 
     What is not given is as it was when the folder was first used; in a new folder, one node of each on the
-    usual ports. `only` names the services that `up` starts, all by default. `say` gets a line whenever there
-    is progress.
+    usual ports. `only` names the services that `up` starts, all by default. `is_proxied` has the only broker
+    of Kafka listen for clients that reach it through a proxy, too. `say` gets a line whenever there is
+    progress.
     """
 
     def __init__(
@@ -57,12 +58,14 @@ class Services:
         cassandra_port: int | None = None,
         redis_port: int | None = None,
         only: Collection[str] = (),
+        is_proxied: bool = False,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.folder = Path(folder).absolute() if folder else folders.default_data()
         self._nodes = nodes
         self._ports = {"kafka": kafka_port, "cassandra": cassandra_port, "redis": redis_port}
         self._only = tuple(only) or SERVICES
+        self._is_proxied = is_proxied
         self._say = say
 
     @property
@@ -92,6 +95,15 @@ class Services:
     def redis(self) -> str:
         """Where clients find Redis: `HOST:PORT[,HOST:PORT]`."""
         return self._addresses("redis")
+
+    @property
+    def proxied(self) -> tuple[int, int]:
+        """Where Kafka listens for a proxy, and where it sends clients that come that way: two ports."""
+        kept = plan.read(self.folder)
+        if kept is None or not kept.proxied:
+            raise ComportaError(f"there is no Kafka for a proxy in {self.folder}")
+        listens, told = kept.proxied
+        return listens, told
 
     def up(self) -> list[Node]:
         """Start what does not run, and wait until all of it answers. Returns what was started.
@@ -150,7 +162,9 @@ class Services:
 
     def _planned(self) -> list[Node]:
         """The nodes that are to run; the plan that has them is kept."""
-        whole = plan.extended(plan.read(self.folder), self._nodes, self._ports, self._only)
+        whole = plan.extended(
+            plan.read(self.folder), self._nodes, self._ports, self._only, is_proxied=self._is_proxied
+        )
         for service in self._only:
             if whole.nodes == 1:  # more would not find each other again
                 whole = _with_free_inner(whole, self._of(whole, service)[0])

@@ -77,14 +77,19 @@ def properties(plan: Plan, number: int, data: Path) -> dict[str, str]:
     host, port = plan.client("kafka", number)
     inner = plan.inner[f"kafka-{number}"]
     copies, in_sync = (3, 2) if plan.nodes > 1 else (1, 1)
+    behind, before = "", ""
+    if plan.proxied:
+        listens, told = plan.proxied
+        behind, before = f",PROXIED://{host}:{listens}", f",PROXIED://{host}:{told}"
     return {
         "process.roles": "broker,controller",
         "node.id": str(number),
         "controller.quorum.voters": ",".join(
             f"{other}@127.0.0.1:{plan.inner[f'kafka-{other}']}" for other in plan.numbers()
         ),
-        "listeners": f"PLAINTEXT://{host}:{port},CONTROLLER://{host}:{inner}",
-        "advertised.listeners": f"PLAINTEXT://{host}:{port}",
+        "listeners": f"PLAINTEXT://{host}:{port},CONTROLLER://{host}:{inner}{behind}",
+        "advertised.listeners": f"PLAINTEXT://{host}:{port}{before}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT",
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "PLAINTEXT",
         "log.dirs": str(data),

@@ -6,7 +6,7 @@ import base64
 import json
 import uuid
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from comporta.errors import ComportaError, UsageError
@@ -22,13 +22,16 @@ class Plan:
     """Which nodes there are and where they listen.
 
     `clients` has the first port for clients of each service; `inner` the ports that the nodes use among
-    themselves, by node; `cluster` is the id of the Kafka cluster.
+    themselves, by node; `cluster` is the id of the Kafka cluster. `proxied`, if it has any, are two ports:
+    one at which the only broker listens besides, and the one, a proxy's, at which it tells clients of the
+    first to find it.
     """
 
     nodes: int
     clients: dict[str, int] = field(default_factory=dict)
     inner: dict[str, int] = field(default_factory=dict)
     cluster: str = ""
+    proxied: list[int] = field(default_factory=list)
 
     def numbers(self) -> range:
         """The nodes of each service are numbered from 1."""
@@ -48,7 +51,10 @@ class Plan:
         """All addresses and ports on which a node listens."""
         address, port = self.client(service, number)
         inner = self.inner.get(f"{service}-{number}")
-        return [(address, port)] + ([(address, inner)] if inner else [])
+        more = [inner] if inner else []
+        if service == "kafka":
+            more += self.proxied[:1]
+        return [(address, port), *((address, other) for other in more)]
 
 
 def read(folder: Path) -> Plan | None:
@@ -69,7 +75,12 @@ def write(folder: Path, plan: Plan) -> None:
 
 
 def extended(
-    plan: Plan | None, nodes: int | None, clients: Mapping[str, int | None], services: Collection[str]
+    plan: Plan | None,
+    nodes: int | None,
+    clients: Mapping[str, int | None],
+    services: Collection[str],
+    *,
+    is_proxied: bool = False,
 ) -> Plan:
     """The plan with these services in it, too; `plan` is what the folder has already.
 
@@ -87,13 +98,16 @@ def extended(
         if asked is not None and kept is not None and asked != kept:
             raise UsageError(f"the folder has {service} on port {kept}, not {asked}: {ELSEWHERE}")
         known[service] = kept or asked or PORTS[service]
-    plan = Plan(plan.nodes, known, dict(plan.inner), plan.cluster)
+    plan = replace(plan, clients=known, inner=dict(plan.inner))
     taken = [place for service in known for place in _clients(plan, service)]
     for address, port in taken:
         if taken.count((address, port)) > 1:
             raise UsageError(f"port {port} is given to two nodes: choose others")
     for service in known:
         _add_inner(plan, service)
+    if is_proxied and not plan.proxied:
+        for _ in range(2):
+            plan.proxied.append(ports.find(["127.0.0.1"], plan.clients["kafka"], _taken(plan)))
     return plan
 
 
@@ -103,7 +117,7 @@ ELSEWHERE = "name another --folder, or delete these with `comporta services down
 def without_inner(plan: Plan, service: str) -> Plan:
     """The plan with the inner ports of a service chosen anew; only a service of one node can bear that."""
     inner = {name: port for name, port in plan.inner.items() if name.rpartition("-")[0] != service}
-    plan = Plan(plan.nodes, plan.clients, inner, plan.cluster)
+    plan = replace(plan, inner=inner)
     _add_inner(plan, service)
     return plan
 
@@ -128,7 +142,7 @@ def _add_inner(plan: Plan, service: str) -> None:
     if names[0] in plan.inner or (service == "redis" and plan.nodes == 1):
         return
     near = plan.clients[service]
-    taken = {*plan.inner.values(), *(port for name in plan.clients for _, port in _clients(plan, name))}
+    taken = _taken(plan)
     if service == "cassandra":  # its nodes know each other by address, on one port
         addresses = [address for address, _ in _clients(plan, service)]
         plan.inner.update(dict.fromkeys(names, ports.find(addresses, near, taken)))
@@ -136,6 +150,11 @@ def _add_inner(plan: Plan, service: str) -> None:
     for name in names:
         plan.inner[name] = ports.find(["127.0.0.1"], near, taken)
         taken.add(plan.inner[name])
+
+
+def _taken(plan: Plan) -> set[int]:
+    clients = {port for name in plan.clients for _, port in _clients(plan, name)}
+    return {*plan.inner.values(), *clients, *plan.proxied}
 
 
 def _cluster() -> str:

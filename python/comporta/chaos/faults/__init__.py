@@ -1,0 +1,1 @@
+"""Faults: every class with a `name` in a file of this folder is one; see `comporta.chaos.fault`."""

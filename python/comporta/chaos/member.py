@@ -1,0 +1,116 @@
+"""A member of the group: the command `comporta run`, kept running as a system's service manager would."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from comporta.chaos import processes
+
+COMMAND = (sys.executable, "-c", "from comporta.cli import main; main()")
+POLL = 0.1
+RESTART = 0.5  # seconds until what has ended is started again
+PATIENCE = 60.0  # seconds that it may take to drain
+
+
+class Member:
+    """Runs in a folder of its own; whatever ends it, it is started again, until `stop`.
+
+    `exits` has the status of each time that it ended without being told to. Its output is in the file `log`.
+    """
+
+    def __init__(self, name: str, words: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
+        self.name = name
+        self.exits: list[int] = []
+        self.log = folder / f"{name}.log"
+        self._words = [*COMMAND, "run", *words]
+        self._environment = os.environ | dict(environment)
+        self._folder = folder / name
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._is_wanted = False
+        self._thread = threading.Thread(target=self._keep, daemon=True)
+
+    @property
+    def pid(self) -> int | None:
+        """The command's process, or None where it does not run now."""
+        process = self._process
+        return process.pid if process and process.poll() is None else None
+
+    def start(self) -> None:
+        """Run from now on."""
+        with self._lock:
+            self._is_wanted = True
+            self._launch()
+        if not self._thread.is_alive():
+            self._thread.start()
+
+    def stop(self, *, at_once: bool = False) -> int:
+        """End it and do not start it again: drained, or killed with all its processes. Its exit status."""
+        with self._lock:
+            self._is_wanted = False
+            process = self._process
+        if process is None:
+            return 0
+        if at_once:
+            processes.kill_tree(process.pid)
+        else:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+        try:
+            return process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            processes.kill_tree(process.pid)
+            return process.wait()
+
+    def pids(self, role: str | None = None) -> list[int]:
+        """Its processes with a role, such as `beam` or `worker`, `command` being its own; or all of them."""
+        return [pid for pid, found in self._parts() if role in (None, found)]
+
+    def roles(self) -> set[str | None]:
+        """The roles that its processes have."""
+        return {role for _, role in self._parts()}
+
+    def _parts(self) -> list[tuple[int, str | None]]:
+        root = self.pid
+        if root is None:
+            return []
+        return [
+            (pid, "command" if pid == root else processes.role(line))
+            for pid, line in processes.tree(root).items()
+        ]
+
+    def _launch(self) -> None:
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._words,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self._folder,
+                env=self._environment,
+                start_new_session=True,
+            )
+
+    def _keep(self) -> None:
+        while True:
+            time.sleep(POLL)
+            process = self._process
+            if process is None or process.poll() is None:
+                continue
+            with self._lock:
+                if not self._is_wanted:
+                    return
+            self.exits.append(process.returncode)
+            time.sleep(RESTART)
+            with self._lock:
+                if self._is_wanted:
+                    self._launch()

@@ -1,0 +1,196 @@
+"""Who sends the events, and keeps a record of which ones were acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from abc import ABC, abstractmethod
+from array import array
+from collections import deque
+from collections.abc import Awaitable, Sequence
+from pathlib import Path
+
+from aiokafka import AIOKafkaProducer
+
+from comporta.chaos import harness
+from comporta.chaos.workload import Event, Workload
+
+TICK = 0.02  # seconds between two looks at how many events are due
+MOST_WAITING = 4000  # events that wait for their acknowledgement, beyond which no more are sent
+TRANSACTION = 200  # events
+ABORTED = 3  # one in so many transactions is aborted
+
+
+class Producer(ABC):
+    """Sends a workload's events at its rate, in a thread of its own, until `finish`.
+
+    `acknowledged` has the numbers of the events that were, and `poisoned` the kinds of the poison records.
+    """
+
+    def __init__(self, workload: Workload) -> None:
+        self.workload = workload
+        self.acknowledged: array[int] = array("q")
+        self.poisoned: list[str] = []
+        self.failure: BaseException | None = None
+        self._poisons: deque[str] = deque()
+        self._next = 0
+        self._must_end = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    @property
+    def total(self) -> int:
+        """How many records were acknowledged, poison among them."""
+        return len(self.acknowledged) + len(self.poisoned)
+
+    def start(self) -> None:
+        """Send from now on."""
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Send no more, and return when all that was sent is acknowledged. Raises what went wrong."""
+        self._must_end.set()
+        self._thread.join()
+        if self.failure:
+            raise self.failure
+
+    def poison(self, kind: str) -> None:
+        """Send a poison record, soon."""
+        self._poisons.append(kind)
+
+    def _run(self) -> None:
+        try:
+            self._send()
+        except BaseException as error:
+            self.failure = error
+
+    @abstractmethod
+    def _send(self) -> None: ...
+
+    def _due(self, began: float) -> list[tuple[int, Event]]:
+        """Events that should have been sent by now, with their numbers."""
+        due = int((time.monotonic() - began) * self.workload.rate)
+        numbers = range(self._next, min(due, self._next + MOST_WAITING))
+        self._next = numbers.stop
+        return [(number, self.workload.event(number)) for number in numbers]
+
+    def _poison(self) -> tuple[str, Event] | None:
+        if not self._poisons:
+            return None
+        kind = self._poisons.popleft()
+        return kind, Event(harness.poison(kind, len(self.poisoned)))
+
+
+class FileProducer(Producer):
+    """Appends lines to files, which it also rotates: what was written is acknowledged."""
+
+    def __init__(self, workload: Workload, folder: Path, files: int) -> None:
+        super().__init__(workload)
+        folder.mkdir(parents=True)
+        self.paths = [folder / f"part-{number}.log" for number in range(files)]
+        self.lock = threading.Lock()
+        """Held while lines are written: who holds it may rename and truncate."""
+        for path in self.paths:
+            path.touch()
+
+    def _send(self) -> None:
+        began = time.monotonic()
+        while not self._must_end.wait(TICK):
+            due = self._due(began)
+            poison = self._poison()
+            with self.lock:
+                for part, path in enumerate(self.paths):
+                    mine = [(number, event) for number, event in due if number % len(self.paths) == part]
+                    with path.open("ab") as file:
+                        file.write(b"".join(event.value + b"\n" for _, event in mine))
+                    self.acknowledged.extend(number for number, _ in mine)
+                if poison:
+                    with self.paths[0].open("ab") as file:
+                        file.write(poison[1].value + b"\n")
+                    self.poisoned.append(poison[0])
+
+
+class KafkaProducer(Producer):
+    """Sends to a topic, idempotently, with the acknowledgement of all replicas in sync, for ever."""
+
+    def __init__(self, workload: Workload, servers: str, topic: str) -> None:
+        super().__init__(workload)
+        self._servers = servers
+        self._topic = topic
+
+    def _send(self) -> None:
+        asyncio.run(self._work())
+
+    async def _work(self) -> None:
+        settings = {"transactional_id": self._topic} if self.workload.is_transactional else {}
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._servers,
+            enable_idempotence=True,
+            compression_type="lz4",
+            linger_ms=10,
+            max_request_size=8 << 20,
+            retry_backoff_ms=100,
+            metadata_max_age_ms=2000,
+            **settings,
+        )
+        await producer.start()
+        try:
+            send = self._send_transactions if self.workload.is_transactional else self._send_events
+            await send(producer)
+        finally:
+            await producer.stop()
+
+    async def _send_events(self, producer: AIOKafkaProducer) -> None:
+        began = time.monotonic()
+        waiting: deque[tuple[int | str, Awaitable[object]]] = deque()
+        while not self._must_end.is_set() or waiting:
+            await asyncio.sleep(TICK)
+            if not self._must_end.is_set() and len(waiting) < MOST_WAITING:
+                for number, event in self._due(began):
+                    waiting.append((number, await self._to(producer, event, number)))
+                if poison := self._poison():
+                    waiting.append((poison[0], await self._to(producer, poison[1], self._next)))
+            while waiting and (self._must_end.is_set() or waiting[0][1].done()):  # type: ignore[attr-defined]
+                which, acknowledgement = waiting.popleft()
+                await acknowledgement
+                self._note(which)
+
+    async def _send_transactions(self, producer: AIOKafkaProducer) -> None:
+        began, transactions = time.monotonic(), 0
+        while not self._must_end.is_set():
+            await asyncio.sleep(TICK)
+            due: Sequence[tuple[int | str, Event]] = self._due(began)[:TRANSACTION]
+            if due:
+                self._next = int(due[-1][0]) + 1
+            if poison := self._poison():
+                due = [*due, poison]
+            if not due:
+                continue
+            await producer.begin_transaction()
+            for which, event in due:
+                await self._to(producer, event, which if isinstance(which, int) else self._next)
+            transactions += 1
+            if transactions % ABORTED == 0 and not poison:
+                await producer.abort_transaction()
+            else:
+                await producer.commit_transaction()
+                for which, _ in due:
+                    self._note(which)
+
+    async def _to(self, producer: AIOKafkaProducer, event: Event, number: int) -> Awaitable[object]:
+        partitions = sorted(await producer.partitions_for(self._topic))
+        sent: Awaitable[object] = await producer.send(
+            self._topic,
+            event.value,
+            key=event.key,
+            partition=partitions[number % len(partitions)],
+            timestamp_ms=event.timestamp,
+            headers=list(event.headers),
+        )
+        return sent
+
+    def _note(self, which: int | str) -> None:
+        if isinstance(which, int):
+            self.acknowledged.append(which)
+        else:
+            self.poisoned.append(which)

@@ -1,0 +1,98 @@
+"""A TCP proxy that can be told to be a bad network: to reset, delay, swallow or throttle what it forwards."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import threading
+import time
+
+CHUNK = 64 << 10
+LINGER = struct.pack("ii", 1, 0)  # a close that resets instead of finishing
+
+
+class Proxy:
+    """Listens on 127.0.0.1 at `port` (0: a free one) and forwards to `target`, as well as it is told to.
+
+    `delay` is in seconds for each chunk, `rate` in bytes a second for each connection and direction (0: as
+    fast as it goes); while `is_swallowing`, what arrives is kept, and passed on only once that has ended.
+    """
+
+    def __init__(self, target: tuple[str, int], port: int = 0) -> None:
+        self.delay = 0.0
+        self.rate = 0
+        self.is_swallowing = False
+        self._target = target
+        self._lock = threading.Lock()
+        self._connections: set[socket.socket] = set()
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=64)
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def address(self) -> str:
+        """Where clients find it: `HOST:PORT`."""
+        return f"127.0.0.1:{self.port}"
+
+    def clear(self) -> None:
+        """Be a good network again."""
+        self.delay, self.rate, self.is_swallowing = 0.0, 0, False
+
+    def reset(self) -> int:
+        """Reset every connection; how many there were, both sides counted."""
+        with self._lock:
+            victims = list(self._connections)
+        for connection in victims:
+            with contextlib.suppress(OSError):
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER)
+            self._close(connection, socket.SHUT_RD)  # sends nothing, so that what follows is the reset
+        return len(victims)
+
+    def close(self) -> None:
+        """Listen and forward no more."""
+        self._listener.close()
+        self.reset()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._join, args=(client,), daemon=True).start()
+
+    def _join(self, client: socket.socket) -> None:
+        try:
+            server = socket.create_connection(self._target, timeout=10)
+        except OSError:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER)
+            client.close()
+            return
+        server.settimeout(None)
+        for connection in (client, server):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with self._lock:
+            self._connections |= {client, server}
+        for source, target in ((client, server), (server, client)):
+            threading.Thread(target=self._forward, args=(source, target), daemon=True).start()
+
+    def _forward(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(CHUNK):
+                if self.delay:
+                    time.sleep(self.delay)
+                if self.rate:
+                    time.sleep(len(data) / self.rate)
+                while self.is_swallowing:
+                    time.sleep(0.02)
+                target.sendall(data)
+        self._close(source)
+        self._close(target)
+
+    def _close(self, connection: socket.socket, how: int = socket.SHUT_RDWR) -> None:
+        with self._lock:
+            self._connections.discard(connection)
+        with contextlib.suppress(OSError):
+            connection.shutdown(how)  # or a thread that waits in recv would wait on
+        connection.close()

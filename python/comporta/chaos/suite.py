@@ -1,0 +1,149 @@
+"""Several trials in a row on one set of services, which are brought up for them unless they are given."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from comporta.chaos import report, timeline
+from comporta.chaos.fault import Fault
+from comporta.chaos.proxy import Proxy
+from comporta.chaos.schedule import schedule
+from comporta.chaos.system import Cluster, Embedded, System
+from comporta.chaos.trial import Say, Trial, run
+from comporta.chaos.workload import Kind, Workload
+from comporta.errors import ComportaError, UsageError
+from comporta.services import Services, ports
+
+MEMBERS = 2
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is to be run. `minutes` are shared out among the workloads; `most` bounds the faults of each.
+
+    `given` is a folder of services that are up; without it the suite brings up its own, in `folder`, and
+    ends them.
+    """
+
+    kind: Kind
+    workloads: Sequence[type[Workload]]
+    faults: Sequence[type[Fault]]
+    seed: int
+    minutes: float
+    folder: Path
+    most: int | None = None
+    given: Path | None = None
+
+
+def trials(settings: Settings, say: Say) -> Iterator[Trial]:
+    """Run each workload; its report and its timeline are in its folder once it has been given."""
+    seconds = settings.minutes * 60 / len(settings.workloads)
+    with _services(settings, say) as (services, proxies):
+        for workload in settings.workloads:
+            folder = settings.folder / workload.name
+            say("trial", {"workload": workload.name, "system": settings.kind, "folder": str(folder)})
+            system = _system(settings, workload(), folder, services, proxies)
+            faults = _applicable(settings.faults, workload, say)
+            planned = islice(schedule(settings.seed, workload.name, faults), settings.most)
+            trial = run(system, planned, settings.seed, seconds, say)
+            (folder / "report.json").write_text(json.dumps(report.as_json(trial), indent=2) + "\n")
+            if not timeline.draw(trial, folder / "timeline.svg"):
+                say("note", {"text": "no timeline is drawn: install comporta[chaos] for it"})
+            for proxy in proxies.values():
+                proxy.clear()
+            yield trial
+
+
+def _applicable(faults: Sequence[type[Fault]], workload: type[Workload], say: Say) -> list[type[Fault]]:
+    found = []
+    for fault in faults:
+        if not fault.suits(workload):
+            continue
+        if lacking := fault.missing():
+            say("note", {"text": f"{fault.name} is left out: {lacking}"})
+        else:
+            found.append(fault)
+    if not found:
+        raise ComportaError(f"none of the faults can be injected into {workload.name} on this machine")
+    return found
+
+
+def _system(
+    settings: Settings,
+    workload: Workload,
+    folder: Path,
+    services: Services | None,
+    proxies: Mapping[str, Proxy],
+) -> System:
+    if services is None:
+        return Embedded(workload, folder)
+    return Cluster(workload, folder, services, proxies, MEMBERS)
+
+
+@contextlib.contextmanager
+def _services(settings: Settings, say: Say) -> Iterator[tuple[Services | None, dict[str, Proxy]]]:
+    """The services of this kind of system, up, and the proxies in front of them."""
+    if settings.kind == "embedded":
+        yield None, {}
+        return
+    if settings.given:
+        services = Services(settings.given)
+        _check_given(services, settings)
+        yield services, {}
+        return
+    nodes = 3 if settings.kind == "replicated" else 1
+    services = _own(settings.folder / "services", nodes, say)
+    try:
+        services.up()
+        proxies = _proxies(services) if nodes == 1 else {}
+        yield services, proxies
+        for proxy in proxies.values():
+            proxy.close()
+    finally:
+        services.down(delete=True)
+
+
+def _own(folder: Path, nodes: int, say: Say) -> Services:
+    chosen: list[int] = []
+    for service in range(3):
+        taken = [port + number for port in chosen for number in range(nodes)]
+        chosen.append(ports.find(["127.0.0.1"], service * 100, taken))
+    kafka, cassandra, redis = chosen
+    return Services(
+        folder,
+        nodes=nodes,
+        kafka_port=kafka,
+        cassandra_port=cassandra,
+        redis_port=redis,
+        is_proxied=nodes == 1,
+        say=lambda line: say("note", {"text": line}),
+    )
+
+
+def _proxies(services: Services) -> dict[str, Proxy]:
+    """A proxy in front of each service; that of Kafka is where its brokers send clients."""
+    kafka, cassandra, redis = (services.node(service) for service in ("kafka", "cassandra", "redis"))
+    behind, before = services.proxied
+    return {
+        "kafka": Proxy((kafka.host, behind), before),
+        "cassandra": Proxy((cassandra.host, cassandra.port)),
+        "redis": Proxy((redis.host, redis.port)),
+    }
+
+
+def _check_given(services: Services, settings: Settings) -> None:
+    """Raise `UsageError` unless the services are up, of the right number, and on loopback only."""
+    nodes = services.nodes
+    if not nodes or any(node.state != "ready" for node in nodes):
+        raise UsageError(f"the services in {services.folder} are not up: `comporta services up` starts them")
+    if any(not ipaddress.ip_address(node.host).is_loopback for node in nodes):
+        raise UsageError("chaos is for services on loopback addresses alone")
+    has_three = any(node.number > 1 for node in nodes)
+    if has_three != (settings.kind == "replicated"):
+        raise UsageError(f"the services in {services.folder} are not of the system {settings.kind!r}")

@@ -1,0 +1,236 @@
+"""What is put to the test: releases, and the files or the real services that they read and write."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from comporta import addresses, brokers
+from comporta.chaos import harness
+from comporta.chaos.member import Member
+from comporta.chaos.positions import CassandraPosition, SqlitePosition
+from comporta.chaos.producer import FileProducer, KafkaProducer, Producer
+from comporta.chaos.proxy import Proxy
+from comporta.chaos.results import Results, comporta
+from comporta.chaos.workload import Kind, Workload
+from comporta.services import Node, Services
+
+PARTITIONS = 4
+# Quick to notice, so that a run of minutes has room for many faults.
+SETTINGS = {
+    "COMPORTA_SESSION_TIMEOUT": "6s",
+    "COMPORTA_FLUSH_EVERY": "200ms",
+    "COMPORTA_BATCH_TIMEOUT": "5s",
+    "COMPORTA_BATCH_BYTES": "32KiB",
+    "COMPORTA_WORKER_MEMORY": "400MiB",
+    "COMPORTA_DRAIN_TIMEOUT": "15s",
+    "COMPORTA_LOG_FORMAT": "text",
+}
+
+
+class System(ABC):
+    """One workload on one kind of system, in a folder of its own.
+
+    `members` are the releases that share the work; a fault may add others with `join` and take them away with
+    `leave`.
+    """
+
+    kind: Kind
+
+    def __init__(self, workload: Workload, folder: Path, members: int) -> None:
+        self.workload = workload
+        self.folder = folder
+        folder.mkdir(parents=True)
+        self.file = folder / "pipeline.py"
+        self.file.write_text(workload.code)
+        self.environment = (
+            os.environ | SETTINGS | dict(workload.environment) | {harness.FOLDER: str(folder.absolute())}
+        )
+        self.members: list[Member] = []
+        self._size = members
+        self._named = 0
+        self.producer = self._producer()
+
+    def start(self) -> None:
+        """Make what is needed, and run."""
+        self._prepare()
+        for _ in range(self._size):
+            self.join()
+        self.producer.start()
+
+    def join(self) -> Member:
+        """Start one more member."""
+        self._named += 1
+        words = [str(self.file), *self._where(), "--workers", "1", *self.workload.options]
+        member = Member(f"member-{self._named}", words, self.environment, self.folder)
+        member.start()
+        self.members.append(member)
+        return member
+
+    def leave(self, member: Member) -> None:
+        """Drain a member, and do not start it again."""
+        self.members.remove(member)
+        member.stop()
+
+    def wait_until_whole(self, seconds: float) -> bool:
+        """Wait until every member has a process of each role; False where that takes longer."""
+        roles = {"beam", "source", "store", "worker", *(["claims"] if self.workload.deduplicates else [])}
+        deadline = time.monotonic() + seconds
+        while not all(roles <= member.roles() for member in self.members):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.1)
+        return True
+
+    def stop(self) -> list[int]:
+        """Drain all members; their exit statuses."""
+        return [member.stop() for member in self.members]
+
+    def abandon(self) -> None:
+        """End everything at once."""
+        for member in self.members:
+            member.stop(at_once=True)
+
+    def misbehave(self, kind: str) -> None:
+        """Have the first worker that sees it misbehave, once."""
+        (self.folder / "misbehave.new").write_text(kind)
+        (self.folder / "misbehave.new").rename(self.folder / harness.FILE)
+
+    def run(self, *words: str) -> str:
+        """Run another command of `comporta`; what it wrote to stdout."""
+        return comporta(words, self.folder, self.environment)
+
+    @property
+    def cluster(self) -> Cluster:
+        """This system, for faults that are for a cluster alone."""
+        assert isinstance(self, Cluster)
+        return self
+
+    @property
+    def embedded(self) -> Embedded:
+        """This system, for faults that are for an embedded one alone."""
+        assert isinstance(self, Embedded)
+        return self
+
+    @abstractmethod
+    def results(self) -> Results:
+        """What the pipeline has counted."""
+
+    @abstractmethod
+    def position(self) -> SqlitePosition | CassandraPosition:
+        """How to see how much is durable."""
+
+    @abstractmethod
+    def _producer(self) -> Producer: ...
+
+    @abstractmethod
+    def _prepare(self) -> None: ...
+
+    @abstractmethod
+    def _where(self) -> list[str]: ...
+
+
+class Embedded(System):
+    """Files that grow, read by one release into an SQLite file."""
+
+    kind: Kind = "embedded"
+
+    def __init__(self, workload: Workload, folder: Path) -> None:
+        self.database = folder / "store" / "pipeline.db"
+        self._logs = folder / "logs"
+        super().__init__(workload, folder, members=1)
+
+    def results(self) -> Results:
+        return Results(self.file, self._store(), self._source(), self.folder, self.environment)
+
+    def position(self) -> SqlitePosition:
+        return SqlitePosition(self.database)
+
+    def _producer(self) -> Producer:
+        return FileProducer(self.workload, self._logs, PARTITIONS)
+
+    def _prepare(self) -> None:
+        self.database.parent.mkdir()
+
+    def _where(self) -> list[str]:
+        return [*self._source(), *self._store()]
+
+    def _source(self) -> list[str]:
+        return ["--source", f"file:{self._logs}/part-?.log"]
+
+    def _store(self) -> list[str]:
+        return ["--store", f"sqlite:{self.database}"]
+
+
+class Cluster(System):
+    """A topic, a keyspace and claims on real services, read by two releases.
+
+    With one node of each service, releases reach them through `proxies`, by the service's name.
+    """
+
+    def __init__(
+        self, workload: Workload, folder: Path, services: Services, proxies: Mapping[str, Proxy], members: int
+    ) -> None:
+        self.services = services
+        self.proxies = proxies
+        self.kind = "replicated" if any(node.number > 1 for node in services.nodes) else "cluster"
+        self.topic = f"chaos-{secrets.token_hex(4)}"
+        self._keyspace = f"chaos_{secrets.token_hex(4)}"
+        super().__init__(workload, folder, members)
+
+    def results(self) -> Results:
+        address = self._address(lambda service: None)
+        return Results(
+            self.file,
+            ["--store", address["store"]],
+            ["--source", address["source"]],
+            self.folder,
+            self.environment,
+        )
+
+    def position(self) -> CassandraPosition:
+        nodes = [node for node in self.services.nodes if node.service == "cassandra"]
+        return CassandraPosition([node.host for node in nodes], nodes[0].port, self._keyspace, "chaos")
+
+    def node(self, service: str, number: int = 1) -> Node:
+        """A node of the services."""
+        return self.services.node(service, number)
+
+    def _producer(self) -> Producer:
+        return KafkaProducer(self.workload, self.services.kafka, self.topic)
+
+    def _prepare(self) -> None:
+        address = self._address(lambda service: None)
+        brokers.ensure_topics(addresses.kafka(address["source"]), partitions=PARTITIONS)
+        self.run("init", str(self.file), "--store", address["store"], "--source", address["source"])
+
+    def _where(self) -> list[str]:
+        address = self._address(self.proxies.get)
+        return [word for name, url in address.items() for word in (f"--{name}", url)]
+
+    def _address(self, proxied: Callable[[str], Proxy | None]) -> dict[str, str]:
+        """The URLs of source, store and claims, through proxies where `proxied` gives one."""
+        services = self.services
+        kafka, cassandra, redis = (
+            proxy.address if (proxy := proxied(service)) else usual
+            for service, usual in (
+                ("kafka", services.kafka),
+                ("cassandra", _hosts_and_port(services.cassandra)),
+                ("redis", services.redis),
+            )
+        )
+        return {
+            "source": f"kafka://{kafka}/{self.topic}",
+            "store": f"cassandra://{cassandra}/{self._keyspace}",
+            "claims": f"redis://{redis}",
+        }
+
+
+def _hosts_and_port(addresses: str) -> str:
+    """`HOST:PORT,HOST` of nodes that all listen on one port."""
+    first, *others = addresses.split(",")
+    return ",".join([first, *(other.rpartition(":")[0] for other in others)])

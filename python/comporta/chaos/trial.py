@@ -1,0 +1,135 @@
+"""One trial: a workload on a system, faults one after another, and the verdict at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from comporta.chaos.judge import Verdict, judge
+from comporta.chaos.schedule import Planned
+from comporta.chaos.system import System
+from comporta.chaos.watch import Sample, Watch
+from comporta.chaos.workload import Kind
+
+WHOLE = 60.0  # seconds within which every member must have all its processes again
+BEGIN = 60.0  # seconds within which the first event must be durable
+SETTLE = 120.0  # seconds within which all must be, once no more are sent and nothing is wrong any longer
+
+Say = Callable[[str, dict[str, Any]], None]
+"""Told what happens: a word for it, and its figures."""
+
+
+@dataclass
+class Injection:
+    """A fault as it was injected: when, to what, and when everything acknowledged by its end was durable.
+
+    Times are seconds since the trial began; `recovered` is None where that took too long.
+    """
+
+    fault: str
+    target: str
+    began: float
+    healed: float
+    recovered: float | None = None
+
+    @property
+    def recovery_ms(self) -> int | None:
+        """Milliseconds from the fault's end until everything acknowledged by then was durable."""
+        return None if self.recovered is None else max(0, round((self.recovered - self.healed) * 1000))
+
+
+@dataclass
+class Trial:
+    """What came of a trial."""
+
+    workload: str
+    system: Kind
+    seed: int
+    acknowledged: int = 0
+    injections: list[Injection] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    verdict: Verdict = field(default_factory=Verdict)
+    stuck: str | None = None
+    """Why it did not come to its end, in words."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether conservation, integrity and liveness hold."""
+        return self.verdict.is_conserved and not self.verdict.breaches and self.stuck is None
+
+
+def run(system: System, planned: Iterator[Planned], seed: int, seconds: float, say: Say) -> Trial:
+    """Inject faults for so many seconds, or until there are no more, let the system settle, and judge."""
+    trial = Trial(system.workload.name, system.kind, seed)
+    position = system.position()
+    try:
+        system.start()
+        watch = Watch(lambda: system.producer.total, position)
+        try:
+            _disturb(system, watch, planned, seconds, trial, say)
+            _settle(system, watch, trial, say)
+        finally:
+            watch.stop()
+            trial.samples = watch.samples
+        statuses = system.stop()
+        if any(statuses):
+            trial.stuck = trial.stuck or f"a release that was to drain ended with {max(statuses, key=abs)}"
+    finally:
+        system.abandon()
+        position.close()
+    producer = system.producer
+    trial.acknowledged = producer.total
+    trial.verdict = judge(system.workload, producer.acknowledged, producer.poisoned, system.results())
+    return trial
+
+
+def _disturb(
+    system: System,
+    watch: Watch,
+    planned: Iterator[Planned],
+    seconds: float,
+    trial: Trial,
+    say: Say,
+) -> None:
+    if watch.wait_for(1, BEGIN) is None:
+        trial.stuck = f"nothing was counted within {BEGIN:.0f} s"
+        return
+    deadline = time.monotonic() + seconds
+    for pause, fault in planned:
+        time.sleep(pause)
+        if time.monotonic() > deadline:
+            return
+        if not system.wait_until_whole(WHOLE):
+            trial.stuck = f"not all parts of all members were there again within {WHOLE:.0f} s"
+            return
+        began = watch.now()
+        target = fault.inject(system)
+        say("fault", {"at": began, "fault": fault.name, "target": target})
+        time.sleep(fault.seconds)
+        fault.heal(system)
+        injection = Injection(fault.name, target, began, watch.now())
+        trial.injections.append(injection)
+        injection.recovered = watch.wait_for(system.producer.total, fault.recovery)
+        if injection.recovered is None:
+            trial.stuck = f"after {fault.name} ({target}) it did not recover within {fault.recovery:.0f} s"
+            return
+        say("recovered", {"fault": fault.name, "after_ms": injection.recovery_ms})
+
+
+def _settle(system: System, watch: Watch, trial: Trial, say: Say) -> None:
+    say("settling", {"at": watch.now()})
+    system.producer.finish()
+    if watch.wait_for(system.producer.total, SETTLE) is None and trial.stuck is None:
+        durable = watch.samples[-1].durable if watch.samples else None
+        trial.stuck = f"{SETTLE:.0f} s after the last event {durable} of {system.producer.total} were durable"
+
+
+def recoveries(trials: Sequence[Trial]) -> dict[str, list[int | None]]:
+    """The times to recover, in milliseconds, by fault."""
+    found: dict[str, list[int | None]] = {}
+    for trial in trials:
+        for injection in trial.injections:
+            found.setdefault(injection.fault, []).append(injection.recovery_ms)
+    return found

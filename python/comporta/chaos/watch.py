@@ -1,0 +1,55 @@
+"""How much is acknowledged, and how much of it is durable: looked at several times a second."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+EVERY = 0.2  # seconds
+
+
+class Sample(NamedTuple):
+    """`at` is in seconds since the watch began; `durable` is None where the store could not be asked."""
+
+    at: float
+    acknowledged: int
+    durable: int | None
+
+
+class Watch:
+    """Takes samples in a thread of its own until `stop`."""
+
+    def __init__(self, acknowledged: Callable[[], int], durable: Callable[[], int | None]) -> None:
+        self.samples: list[Sample] = []
+        self._acknowledged = acknowledged
+        self._durable = durable
+        self._began = time.monotonic()
+        self._must_end = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def now(self) -> float:
+        """Seconds since the watch began."""
+        return time.monotonic() - self._began
+
+    def stop(self) -> None:
+        """Take no more samples."""
+        self._must_end.set()
+        self._thread.join()
+
+    def wait_for(self, amount: int, seconds: float) -> float | None:
+        """When at least so much was durable; None if that did not come within `seconds`."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self.samples and (self.samples[-1].durable or 0) >= amount:
+                return self.samples[-1].at
+            time.sleep(EVERY / 4)
+        return None
+
+    def _run(self) -> None:
+        while not self._must_end.wait(EVERY):
+            acknowledged = self._acknowledged()
+            durable = self._durable()
+            self.samples.append(Sample(self.now(), acknowledged, durable))

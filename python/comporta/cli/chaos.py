@@ -1,0 +1,154 @@
+"""`comporta chaos`: break things on purpose, and show that nothing was lost or counted twice."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import click
+
+from comporta.chaos import catalogue
+from comporta.chaos.suite import Settings, trials
+from comporta.chaos.trial import Trial, recoveries
+from comporta.chaos.workload import SYSTEMS, Kind
+from comporta.cli import options, output
+from comporta.cli.options import option
+
+RECOVERY = ("fault", "times", "median_ms", "worst_ms", "never")
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
+
+
+@click.command()
+@option("system", type=click.Choice(SYSTEMS), default="cluster", help="What is put to the test.")
+@option("seed", type=int, help="Repeats the schedule of an earlier run.  [default: by chance]")
+@option("minutes", type=click.FloatRange(min=0.0), default=5.0, help="For all workloads together.")
+@option("faults", type=_names, metavar="NAME,...", help="Only these.  [default: all]")
+@option("workloads", type=_names, metavar="NAME,...", help="Only these.  [default: all]")
+@option("most", type=click.IntRange(min=1), metavar="N", help="End after so many faults for each workload.")
+@option(
+    "services",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    help="A folder of services that are up.  [default: new ones, ended afterwards]",
+)
+@option(
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where logs, reports and timelines go.  [default: .comporta/chaos/SEED]",
+)
+@options.format_option("table", "json")
+def chaos(
+    system: Kind,
+    seed: int | None,
+    minutes: float,
+    faults: list[str] | None,
+    workloads: list[str] | None,
+    most: int | None,
+    services: Path | None,
+    folder: Path | None,
+    format: str,
+) -> int:
+    """Inject faults while events are counted, then judge: was each counted exactly once?
+
+    Starts real services (unless --system is embedded, or --services names some that are up), releases that
+    count a workload, and a producer that notes what was acknowledged; injects faults one after another, waits
+    each time until everything is durable again; then compares what was counted with what was acknowledged.
+    The exit status is 1 unless nothing was lost, nothing doubled, all else is right, and it came to its end.
+    """
+    seed = secrets.randbelow(10**6) if seed is None else seed
+    settings = Settings(
+        system,
+        catalogue.chosen(workloads, catalogue.all_workloads(), system),
+        catalogue.chosen(faults, catalogue.all_faults(), system),
+        seed,
+        minutes,
+        (folder or Path(".comporta", "chaos", str(seed))).absolute(),
+        most,
+        services,
+    )
+    if settings.folder.exists() and any(settings.folder.iterdir()):
+        raise click.UsageError(f"{settings.folder} has something in it: name another --folder")
+    is_json = format == "json"
+    say = _say_json if is_json else _say
+    say("seed", {"seed": seed})
+    done = []
+    for trial in trials(settings, say):
+        done.append(trial)
+        if not is_json:
+            _conclude(trial)
+    if is_json:
+        output.write_json([summary(seed, done)])
+    else:
+        _show_recoveries(done)
+    return 0 if all(trial.holds for trial in done) else 1
+
+
+def summary(seed: int, done: Sequence[Trial]) -> dict[str, Any]:
+    """The last object of `--format json`."""
+    return {
+        "seed": seed,
+        "acknowledged": sum(trial.acknowledged for trial in done),
+        "lost": sum(trial.verdict.lost for trial in done),
+        "doubled": sum(trial.verdict.doubled for trial in done),
+        "balanced": all(trial.verdict.is_balanced for trial in done),
+        "recovery_ms": recoveries(done),
+        "wrong": [f"{trial.workload}: {words}" for trial in done for words in wrong(trial)],
+    }
+
+
+def wrong(trial: Trial) -> list[str]:
+    """What does not hold, in words."""
+    return [*trial.verdict.breaches, *([trial.stuck] if trial.stuck else [])]
+
+
+def _say_json(what: str, figures: dict[str, Any]) -> None:
+    output.write_json([{"event": what, **figures}])
+
+
+WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "seed": lambda figures: f"seed {figures['seed']}",
+    "trial": lambda figures: f"{figures['workload']} on {figures['system']}, in {figures['folder']}",
+    "fault": lambda figures: f"{figures['at']:8.1f} s  {figures['fault']}: {figures['target']}",
+    "recovered": lambda figures: f"{'':12}all durable again after {figures['after_ms'] / 1000:.1f} s",
+    "settling": lambda figures: f"{figures['at']:8.1f} s  no more faults: settling",
+    "note": lambda figures: figures["text"],
+}
+
+
+def _say(what: str, figures: dict[str, Any]) -> None:
+    click.echo(WORDS[what](figures))
+
+
+def _conclude(trial: Trial) -> None:
+    verdict = trial.verdict
+    conserved = f"{trial.acknowledged:,} acknowledged, {verdict.lost:,} lost, {verdict.doubled:,} doubled"
+    balanced = "the ledger balances" if verdict.is_balanced else "the ledger does not balance"
+    lines = [
+        (verdict.is_conserved, "conservation", f"{conserved}; {balanced}"),
+        (not verdict.breaches, "integrity", "; ".join(verdict.breaches) or "all metrics are right"),
+        (trial.stuck is None, "liveness", trial.stuck or f"{len(trial.injections)} faults recovered from"),
+    ]
+    for holds, name, words in lines:
+        click.echo(f"{'holds' if holds else 'FAILS':>6}  {name}: {words}")
+
+
+def _show_recoveries(done: Sequence[Trial]) -> None:
+    rows: list[list[output.Value]] = []
+    for fault, times in recoveries(done).items():
+        known = [time for time in times if time is not None]
+        rows.append(
+            [
+                fault,
+                len(times),
+                round(median(known)) if known else None,
+                max(known, default=None),
+                len(times) - len(known),
+            ]
+        )
+    if rows:
+        output.write_table(RECOVERY, rows)

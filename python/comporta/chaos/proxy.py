@@ -42,11 +42,11 @@ class Proxy:
     def reset(self) -> int:
         """Reset every connection; how many there were, both sides counted."""
         with self._lock:
-            victims = list(self._connections)
+            victims, self._connections = self._connections, set()
         for connection in victims:
             with contextlib.suppress(OSError):
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER)
-            self._close(connection, socket.SHUT_RD)  # sends nothing, so that what follows is the reset
+            _close(connection, socket.SHUT_RD)  # which sends nothing, so that what follows is the reset
         return len(victims)
 
     def close(self) -> None:
@@ -87,12 +87,18 @@ class Proxy:
                 while self.is_swallowing:
                     time.sleep(0.02)
                 target.sendall(data)
-        self._close(source)
-        self._close(target)
+        self._finish(source)
+        self._finish(target)
 
-    def _close(self, connection: socket.socket, how: int = socket.SHUT_RDWR) -> None:
+    def _finish(self, connection: socket.socket) -> None:
         with self._lock:
-            self._connections.discard(connection)
-        with contextlib.suppress(OSError):
-            connection.shutdown(how)  # or a thread that waits in recv would wait on
-        connection.close()
+            if connection not in self._connections:
+                return  # it is being reset
+            self._connections.remove(connection)
+        _close(connection, socket.SHUT_RDWR)
+
+
+def _close(connection: socket.socket, how: int) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(how)  # or a thread that waits in recv would wait on
+    connection.close()

@@ -25,7 +25,8 @@ MEMBERS = 2
 
 @dataclass(frozen=True)
 class Settings:
-    """What is to be run. `minutes` are shared out among the workloads; `most` bounds the faults of each.
+    """What is to be run. `minutes` are shared out among the workloads; after so many
+    `rounds` of all faults each ends, too.
 
     `given` is a folder of services that are up; without it the suite brings up its own, in `folder`, and
     ends them.
@@ -37,7 +38,7 @@ class Settings:
     seed: int
     minutes: float
     folder: Path
-    most: int | None = None
+    rounds: int | None = None
     given: Path | None = None
 
 
@@ -50,7 +51,8 @@ def trials(settings: Settings, say: Say) -> Iterator[Trial]:
             say("trial", {"workload": workload.name, "system": settings.kind, "folder": str(folder)})
             system = _system(settings, workload(), folder, services, proxies)
             faults = _applicable(settings.faults, workload, say)
-            planned = islice(schedule(settings.seed, workload.name, faults), settings.most)
+            most = settings.rounds and settings.rounds * len(faults)
+            planned = islice(schedule(settings.seed, workload.name, faults), most)
             trial = run(system, planned, settings.seed, seconds, say)
             (folder / "report.json").write_text(json.dumps(report.as_json(trial), indent=2) + "\n")
             if not timeline.draw(trial, folder / "timeline.svg"):

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from comporta.chaos import catalogue
+from comporta.chaos import catalogue, matrix
 from comporta.chaos.suite import Settings, trials
 from comporta.chaos.trial import Trial, recoveries
 from comporta.chaos.workload import SYSTEMS, Kind
@@ -30,7 +30,7 @@ def _names(text: str) -> list[str]:
 @option("minutes", type=click.FloatRange(min=0.0), default=5.0, help="For all workloads together.")
 @option("faults", type=_names, metavar="NAME,...", help="Only these.  [default: all]")
 @option("workloads", type=_names, metavar="NAME,...", help="Only these.  [default: all]")
-@option("most", type=click.IntRange(min=1), metavar="N", help="End after so many faults for each workload.")
+@option("rounds", type=click.IntRange(min=1), metavar="N", help="End once each fault has had N turns.")
 @option(
     "services",
     type=click.Path(file_okay=False, exists=True, path_type=Path),
@@ -41,6 +41,11 @@ def _names(text: str) -> list[str]:
     type=click.Path(file_okay=False, path_type=Path),
     help="Where logs, reports and timelines go.  [default: .comporta/chaos/SEED]",
 )
+@option(
+    "record",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Add what is shown to this file, JSON a line; the page beside it that ends in .md gets the matrix.",
+)
 @options.format_option("table", "json")
 def chaos(
     system: Kind,
@@ -48,9 +53,10 @@ def chaos(
     minutes: float,
     faults: list[str] | None,
     workloads: list[str] | None,
-    most: int | None,
+    rounds: int | None,
     services: Path | None,
     folder: Path | None,
+    record: Path | None,
     format: str,
 ) -> int:
     """Inject faults while events are counted, then judge: was each counted exactly once?
@@ -68,7 +74,7 @@ def chaos(
         seed,
         minutes,
         (folder or Path(".comporta", "chaos", str(seed))).absolute(),
-        most,
+        rounds,
         services,
     )
     if settings.folder.exists() and any(settings.folder.iterdir()):
@@ -79,8 +85,12 @@ def chaos(
     done = []
     for trial in trials(settings, say):
         done.append(trial)
+        if record:
+            matrix.record(record, trial)
         if not is_json:
             _conclude(trial)
+    if record and (page := record.with_suffix(".md")).exists():
+        matrix.write(page, matrix.read(record))
     if is_json:
         output.write_json([summary(seed, done)])
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 
+from comporta.chaos.differences import differences
 from comporta.chaos.results import Results
 from comporta.chaos.workload import SLOTS, Event, Workload
 
@@ -58,9 +59,7 @@ def parse(line):
             sizes[status,] = sizes.get((status,), 0) + size
             hashes += self.hash(number)
         for metric, expected in (("requests", requests), ("bytes", sizes), ("hash", {(): hashes})):
-            found = results.values(metric)
-            if found != expected:
-                yield f"{metric} is {found}, and must be {expected}"
+            yield from differences(metric, results.values(metric), expected)
 
 
 assert SLOTS == 1000  # as the code above has it

@@ -13,6 +13,10 @@ from comporta.chaos.system import System
 from comporta.chaos.workload import SYSTEMS, Kind, Workload
 
 
+class Breach(Exception):
+    """What a fault has found wrong with the system, in words. The trial goes on."""
+
+
 class Fault(ABC):
     """Something that goes wrong, and how it is put right; a new instance for each time.
 
@@ -40,7 +44,7 @@ class Fault(ABC):
 
     @abstractmethod
     def inject(self, system: System) -> str:
-        """Do it, and say to what."""
+        """Do it, and say to what. An end of a member that may come of it is announced (`expect_end`)."""
 
     def heal(self, system: System) -> None:  # noqa: B027
-        """Put it right, after `seconds`; nothing by default."""
+        """Put it right, after `seconds`; nothing by default. Raises `Breach` for what it finds, last."""

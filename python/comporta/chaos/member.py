@@ -23,12 +23,12 @@ PATIENCE = 60.0  # seconds that it may take to drain
 class Member:
     """Runs in a folder of its own; whatever ends it, it is started again, until `stop`.
 
-    `exits` has the status of each time that it ended without being told to. Its output is in the file `log`.
+    `exits` has, in words, each end that nobody had asked for. Its output is in the file `log`.
     """
 
     def __init__(self, name: str, words: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
         self.name = name
-        self.exits: list[int] = []
+        self.exits: list[str] = []
         self.log = folder / f"{name}.log"
         self._words = [*COMMAND, "run", *words]
         self._environment = os.environ | dict(environment)
@@ -37,7 +37,8 @@ class Member:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._is_wanted = False
-        self._thread = threading.Thread(target=self._keep, daemon=True)
+        self._is_end_expected = False
+        self._keeping: threading.Thread | None = None
 
     @property
     def pid(self) -> int | None:
@@ -46,12 +47,17 @@ class Member:
         return process.pid if process and process.poll() is None else None
 
     def start(self) -> None:
-        """Run from now on."""
-        with self._lock:
-            self._is_wanted = True
-            self._launch()
-        if not self._thread.is_alive():
-            self._thread.start()
+        """Run from now on, or again after `stop`."""
+        if self._keeping:
+            self._keeping.join()
+        self._is_wanted = True
+        self._launch()
+        self._keeping = threading.Thread(target=self._keep, daemon=True)
+        self._keeping.start()
+
+    def expect_end(self) -> None:
+        """Its next end is no surprise: whoever calls this ends what it cannot go on without."""
+        self._is_end_expected = True
 
     def stop(self, *, at_once: bool = False) -> int:
         """End it and do not start it again: drained, or killed with all its processes. Its exit status."""
@@ -103,14 +109,14 @@ class Member:
     def _keep(self) -> None:
         while True:
             time.sleep(POLL)
-            process = self._process
-            if process is None or process.poll() is None:
-                continue
             with self._lock:
                 if not self._is_wanted:
                     return
-            self.exits.append(process.returncode)
-            time.sleep(RESTART)
-            with self._lock:
-                if self._is_wanted:
-                    self._launch()
+                if self._process is None or self._process.poll() is None:
+                    continue
+                if not self._is_end_expected:
+                    last = self.log.read_text(errors="replace").splitlines()[-1:]
+                    self.exits.append(f"ended by itself with {self._process.returncode}: {''.join(last)}")
+                self._is_end_expected = False
+                time.sleep(RESTART)
+                self._launch()

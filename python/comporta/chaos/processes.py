@@ -47,6 +47,17 @@ def role(line: str) -> str | None:
     return program[1] if program else None
 
 
+def marked(name: str, value: str) -> dict[int, str]:
+    """The processes that began with a variable in their environment, with their command lines."""
+    mark = f"{name}={value}".encode()
+    found = {}
+    for pid, (_, line) in living().items():
+        with contextlib.suppress(OSError):
+            if mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                found[pid] = line
+    return found
+
+
 def resident(pid: int) -> int | None:
     """The bytes that a process has resident; None where it has ended."""
     try:

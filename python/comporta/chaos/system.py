@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from comporta import addresses, brokers
-from comporta.chaos import harness
+from comporta.chaos import harness, processes
 from comporta.chaos.member import Member
 from comporta.chaos.positions import CassandraPosition, SqlitePosition
 from comporta.chaos.producer import FileProducer, KafkaProducer, Producer
@@ -36,7 +36,7 @@ class System(ABC):
     """One workload on one kind of system, in a folder of its own.
 
     `members` are the releases that share the work; a fault may add others with `join` and take them away with
-    `leave`.
+    `leave`. `everyone` has those that left, too.
     """
 
     kind: Kind
@@ -51,6 +51,7 @@ class System(ABC):
             os.environ | SETTINGS | dict(workload.environment) | {harness.FOLDER: str(folder.absolute())}
         )
         self.members: list[Member] = []
+        self.everyone: list[Member] = []
         self._size = members
         self._named = 0
         self.producer = self._producer()
@@ -69,12 +70,13 @@ class System(ABC):
         member = Member(f"member-{self._named}", words, self.environment, self.folder)
         member.start()
         self.members.append(member)
+        self.everyone.append(member)
         return member
 
-    def leave(self, member: Member) -> None:
-        """Drain a member, and do not start it again."""
+    def leave(self, member: Member, *, at_once: bool = False) -> int:
+        """Drain a member, or kill it, and do not start it again. Its exit status."""
         self.members.remove(member)
-        member.stop()
+        return member.stop(at_once=at_once)
 
     def wait_until_whole(self, seconds: float) -> bool:
         """Wait until every member has a process of each role; False where that takes longer."""
@@ -90,10 +92,21 @@ class System(ABC):
         """Drain all members; their exit statuses."""
         return [member.stop() for member in self.members]
 
+    def wait_until_gone(self, seconds: float) -> list[str]:
+        """Wait until no process is left of all members, which have ended; else what is left after so long."""
+        deadline = time.monotonic() + seconds
+        while left := processes.marked(harness.FOLDER, self.environment[harness.FOLDER]):
+            if time.monotonic() > deadline:
+                return list(left.values())
+            time.sleep(0.1)
+        return []
+
     def abandon(self) -> None:
         """End everything at once."""
         for member in self.members:
             member.stop(at_once=True)
+        for pid in processes.marked(harness.FOLDER, self.environment[harness.FOLDER]):
+            processes.send(pid)
 
     def misbehave(self, kind: str) -> None:
         """Have the first worker that sees it misbehave, once."""
@@ -224,7 +237,7 @@ class Cluster(System):
             )
         )
         return {
-            "source": f"kafka://{kafka}/{self.topic}",
+            "source": f"kafka://{kafka}/{self.topic}?group={self.topic}",
             "store": f"cassandra://{cassandra}/{self._keyspace}",
             "claims": f"redis://{redis}",
         }

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from comporta.chaos.fault import Breach
 from comporta.chaos.judge import Verdict, judge
 from comporta.chaos.schedule import Planned
 from comporta.chaos.system import System
@@ -15,6 +16,7 @@ from comporta.chaos.workload import Kind
 
 WHOLE = 60.0  # seconds within which every member must have all its processes again
 BEGIN = 60.0  # seconds within which the first event must be durable
+GONE = 30.0  # seconds within which no process may be left once all members have ended
 SETTLE = 120.0  # seconds within which all must be, once no more are sent and nothing is wrong any longer
 
 Say = Callable[[str, dict[str, Any]], None]
@@ -51,13 +53,13 @@ class Trial:
     injections: list[Injection] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     verdict: Verdict = field(default_factory=Verdict)
-    stuck: str | None = None
-    """Why it did not come to its end, in words."""
+    troubles: list[str] = field(default_factory=list)
+    """What was wrong with how it ran, in words: a recovery that never came, a member that ended by itself."""
 
     @property
     def holds(self) -> bool:
         """Whether conservation, integrity and liveness hold."""
-        return self.verdict.is_conserved and not self.verdict.breaches and self.stuck is None
+        return self.verdict.is_conserved and not self.verdict.breaches and not self.troubles
 
 
 def run(system: System, planned: Iterator[Planned], seed: int, seconds: float, say: Say) -> Trial:
@@ -73,9 +75,7 @@ def run(system: System, planned: Iterator[Planned], seed: int, seconds: float, s
         finally:
             watch.stop()
             trial.samples = watch.samples
-        statuses = system.stop()
-        if any(statuses):
-            trial.stuck = trial.stuck or f"a release that was to drain ended with {max(statuses, key=abs)}"
+        _stop(system, trial)
     finally:
         system.abandon()
         position.close()
@@ -94,7 +94,7 @@ def _disturb(
     say: Say,
 ) -> None:
     if watch.wait_for(1, BEGIN) is None:
-        trial.stuck = f"nothing was counted within {BEGIN:.0f} s"
+        trial.troubles.append(f"nothing was counted within {BEGIN:.0f} s")
         return
     deadline = time.monotonic() + seconds
     for pause, fault in planned:
@@ -102,28 +102,49 @@ def _disturb(
         if time.monotonic() > deadline:
             return
         if not system.wait_until_whole(WHOLE):
-            trial.stuck = f"not all parts of all members were there again within {WHOLE:.0f} s"
+            trial.troubles.append(f"not all parts of all members were there again within {WHOLE:.0f} s")
             return
         began = watch.now()
         target = fault.inject(system)
         say("fault", {"at": began, "fault": fault.name, "target": target})
         time.sleep(fault.seconds)
-        fault.heal(system)
+        try:
+            fault.heal(system)
+        except Breach as breach:
+            trial.troubles.append(f"{fault.name} ({target}): {breach}")
         injection = Injection(fault.name, target, began, watch.now())
         trial.injections.append(injection)
         injection.recovered = watch.wait_for(system.producer.total, fault.recovery)
         if injection.recovered is None:
-            trial.stuck = f"after {fault.name} ({target}) it did not recover within {fault.recovery:.0f} s"
+            words = f"after {fault.name} ({target}) it did not recover within {fault.recovery:.0f} s"
+            trial.troubles.append(words)
             return
         say("recovered", {"fault": fault.name, "after_ms": injection.recovery_ms})
+        _note_exits(system, trial, f"after {fault.name} ({target})")
+
+
+def _note_exits(system: System, trial: Trial, when: str) -> None:
+    for member in system.everyone:
+        while member.exits:
+            trial.troubles.append(f"{when} {member.name} {member.exits.pop(0)}")
+
+
+def _stop(system: System, trial: Trial) -> None:
+    _note_exits(system, trial, "at the end")
+    for member, status in zip(system.members, system.stop(), strict=True):
+        if status:
+            trial.troubles.append(f"{member.name}, which was to drain, ended with {status}")
+    if left := system.wait_until_gone(GONE):
+        trial.troubles.append(f"left behind by the members: {', '.join(left)}")
 
 
 def _settle(system: System, watch: Watch, trial: Trial, say: Say) -> None:
     say("settling", {"at": watch.now()})
     system.producer.finish()
-    if watch.wait_for(system.producer.total, SETTLE) is None and trial.stuck is None:
+    if watch.wait_for(system.producer.total, SETTLE) is None:
         durable = watch.samples[-1].durable if watch.samples else None
-        trial.stuck = f"{SETTLE:.0f} s after the last event {durable} of {system.producer.total} were durable"
+        words = f"{SETTLE:.0f} s after the last event {durable} of {system.producer.total} were durable"
+        trial.troubles.append(words)
 
 
 def recoveries(trials: Sequence[Trial]) -> dict[str, list[int | None]]:

@@ -113,7 +113,7 @@ def summary(seed: int, done: Sequence[Trial]) -> dict[str, Any]:
 
 def wrong(trial: Trial) -> list[str]:
     """What does not hold, in words."""
-    return [*trial.verdict.breaches, *([trial.stuck] if trial.stuck else [])]
+    return [*trial.verdict.breaches, *trial.troubles]
 
 
 def _say_json(what: str, figures: dict[str, Any]) -> None:
@@ -138,10 +138,11 @@ def _conclude(trial: Trial) -> None:
     verdict = trial.verdict
     conserved = f"{trial.acknowledged:,} acknowledged, {verdict.lost:,} lost, {verdict.doubled:,} doubled"
     balanced = "the ledger balances" if verdict.is_balanced else "the ledger does not balance"
+    troubles = "; ".join(trial.troubles)
     lines = [
         (verdict.is_conserved, "conservation", f"{conserved}; {balanced}"),
         (not verdict.breaches, "integrity", "; ".join(verdict.breaches) or "all metrics are right"),
-        (trial.stuck is None, "liveness", trial.stuck or f"{len(trial.injections)} faults recovered from"),
+        (not troubles, "liveness", troubles or f"{len(trial.injections)} faults recovered from"),
     ]
     for holds, name, words in lines:
         click.echo(f"{'holds' if holds else 'FAILS':>6}  {name}: {words}")

@@ -14,10 +14,14 @@ class Kill(Fault):
     """Kills one process of a role, of any member."""
 
     role: ClassVar[str]
+    ends: ClassVar[bool] = False
+    """Whether the member ends by it."""
 
     def inject(self, system: System) -> str:
         member = self.chance.choice(system.members)
         victim = self.chance.choice(member.pids(self.role))
+        if self.ends:
+            member.expect_end()
         processes.send(victim)
         return f"{self.role} of {member.name}, process {victim}"
 
@@ -43,11 +47,11 @@ class KillClaims(Kill):
 
 
 class KillBeam(Kill):
-    name, role = "kill-beam", "beam"
+    name, role, ends = "kill-beam", "beam", True
 
 
 class KillCommand(Kill):
-    name, role = "kill-command", "command"
+    name, role, ends = "kill-command", "command", True
 
 
 class KillRelease(Fault):
@@ -58,6 +62,7 @@ class KillRelease(Fault):
     def inject(self, system: System) -> str:
         member = self.chance.choice(system.members)
         pids = member.pids()
+        member.expect_end()
         for pid in pids:
             processes.send(pid)
         return f"all {len(pids)} processes of {member.name}"

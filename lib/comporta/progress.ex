@@ -2,9 +2,10 @@ defmodule Comporta.Progress do
   @moduledoc """
   Tells the command that started this release how it goes, over a descriptor that the command handed down.
 
-  The frames are those that Python processes speak (`Comporta.Python.Frame`), one way: `banner`, `waiting`, `progress`
-  (four a second), and at the end `ledger` and `verdict`. When the command is gone, the other end closes, and the BEAM
-  drains and stops. Without a command, a banner and a line every 10 s go to the log.
+  The frames are those that Python processes speak (`Comporta.Python.Frame`): `banner`, `waiting`, `progress` (four a
+  second), and at the end `ledger` and `verdict`. The other way comes `drain`, which cannot be missed, as a signal can
+  that comes while the BEAM starts. When the command is gone, the other end closes, and the BEAM drains and stops, too.
+  Without a command, a banner and a line every 10 s go to the log.
   """
 
   use GenServer
@@ -82,6 +83,12 @@ defmodule Comporta.Progress do
     ledger = Status.get(name, :ledger, Ledger.new())
     more = %{kind: :progress, in_flight: Status.get(name, :in_flight, 0), lag: lag, lag_unit: unit}
     report(state, ledger |> Map.merge(Notes.all(name)) |> Map.merge(more))
+    {:noreply, state}
+  end
+
+  def handle_info({port, {:data, data}}, %{port: port} = state) do
+    {:ok, %{kind: :drain}, _payload} = Frame.decode(data)
+    spawn(fn -> System.stop(0) end)
     {:noreply, state}
   end
 

@@ -168,6 +168,23 @@ def test_a_signal_drains(workplace: Workplace, number: signal.Signals) -> None:
     assert err.splitlines()[-1].startswith("comporta: warning: 1 dead letter")
 
 
+def test_a_signal_that_the_release_misses_as_it_starts_drains(workplace: Workplace) -> None:
+    workplace.release(
+        """
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        say("ready for signals")
+        say(str(reports.receive().kind))
+        banner()
+        end()
+        """
+    )
+    process = _run(workplace)
+    process.terminate()
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "drain" in err.splitlines()
+
+
 def test_a_second_interrupt_kills_at_once(workplace: Workplace) -> None:
     workplace.release(IGNORES)
     process = _run(workplace)

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Workplace, kill, kill_tree, processes, role, tree, wait_until
+from conftest import Workplace, json_lines, kill, kill_tree, processes, role, tree, wait_until
 from transforms import IDS, changing, check_changing
 
 STEADY = """
@@ -161,13 +161,18 @@ def _with_worker(pid: int) -> dict[int, str]:
     return family if "worker" in map(role, family.values()) else {}
 
 
+def _counted(workplace: Workplace, file: Path) -> int:
+    audit = workplace.run("audit", file, "--format", "json", status=None)
+    return json_lines(audit.stdout)[-1]["counted"] if audit.returncode == 0 else 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_drains(workplace: Workplace, number: int) -> None:
     file = workplace.write("steady.py", STEADY)
     numbers(workplace)
-    run = workplace.start("run", file, "--source", "file:numbers-*.log", "--workers", "2", env=SMALL)
-    wait_until(lambda: _with_worker(run.pid), "the workers are there")
-    time.sleep(1.0)
+    words = ("run", file, "--source", "file:numbers-*.log", "--workers", "2", "--flush-every", "100ms")
+    run = workplace.start(*words, env=SMALL)
+    wait_until(lambda: _counted(workplace, file), "something is counted")
     family = tree(run.pid)
     run.send_signal(number)
     out, err = run.communicate(timeout=60)
@@ -177,6 +182,16 @@ def test_a_signal_drains(workplace: Workplace, number: int) -> None:
     assert workplace.ledger(file)["in_flight"] == 0
     assert start(workplace, file).wait(timeout=90) == 0
     assert workplace.query(file, "numbers")[0]["value"] == sum(range(LINES))
+
+
+def test_a_signal_that_comes_while_the_beam_starts_is_not_missed(workplace: Workplace) -> None:
+    file = workplace.write("steady.py", STEADY)
+    numbers(workplace)
+    run = workplace.start("run", file, "--source", "file:numbers-*.log")
+    wait_until(lambda: "beam" in map(role, tree(run.pid).values()), "there is a BEAM")
+    run.terminate()
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 0, err
 
 
 def test_a_second_interrupt_stops_at_once_and_loses_nothing(workplace: Workplace) -> None:

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from comporta.connection import Connection
+from comporta.connection import Closed, Connection
 from comporta.errors import ComportaError
 
 SCRIPT = Path("bin", "comporta")
@@ -59,6 +59,8 @@ class Release:
 
     def drain(self) -> None:
         """Ask it to finish what it has begun, and to stop."""
+        with contextlib.suppress(Closed):
+            self.reports.send({"kind": "drain"})  # a BEAM that is only just starting loses the signal
         self._process.terminate()
 
     def kill(self) -> None:

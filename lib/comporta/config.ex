@@ -5,6 +5,7 @@ defmodule Comporta.Config do
   | variable | meaning | default |
   | --- | --- | --- |
   | `COMPORTA_FILE` | the pipeline's `FILE.py`, or `FILE.py:name`; without it the release starts no pipeline | none |
+  | `COMPORTA_PIPELINES` | instead, several pipelines: files, separated by commas, each of which has their settings as lines `NAME=VALUE`, beside those of the environment | none |
   | `COMPORTA_PYTHON` | the interpreter that has `comporta` installed | `python3` |
   | `COMPORTA_SOURCE` | `file:GLOB`, `-` or `kafka://HOST:PORT/TOPIC?group=G` | required |
   | `COMPORTA_STORE` | `sqlite:PATH` or `cassandra://HOST/KEYSPACE` | `sqlite:.comporta/NAME.db` |
@@ -122,6 +123,61 @@ defmodule Comporta.Config do
   catch
     {:invalid, variable, value, right} ->
       {:error, "COMPORTA_#{variable} is #{inspect(value)}: it must be #{right}"}
+  end
+
+  @doc """
+  The settings of each pipeline that `COMPORTA_PIPELINES` names a file for: what the environment gives, and the file.
+
+  An error names the file and the line.
+  """
+  @spec pipelines(%{optional(String.t()) => String.t()}) :: {:ok, [t]} | {:error, String.t()}
+  def pipelines(env) do
+    {files, common} = Map.pop(env, "COMPORTA_PIPELINES", "")
+
+    case {String.split(files, ",", trim: true), common["COMPORTA_FILE"]} do
+      {[], _file} -> {:ok, []}
+      {files, file} when file in [nil, ""] -> {:ok, Enum.map(files, &pipeline(&1, common))}
+      _ -> {:error, "COMPORTA_PIPELINES and COMPORTA_FILE are both given: give one of them"}
+    end
+  catch
+    {:unusable, path, words} -> {:error, "#{path}: #{words}"}
+  end
+
+  defp pipeline(path, common) do
+    case from_env(Map.merge(common, settings(path))) do
+      {:ok, %{file: nil}} -> throw({:unusable, path, "COMPORTA_FILE is missing"})
+      {:ok, config} -> config
+      {:error, words} -> throw({:unusable, path, words})
+    end
+  end
+
+  defp settings(path) do
+    case File.read(path) do
+      {:ok, text} ->
+        text |> String.split("\n") |> Enum.with_index(1) |> Enum.flat_map(&setting(&1, path)) |> Map.new()
+
+      {:error, reason} ->
+        throw({:unusable, path, :file.format_error(reason)})
+    end
+  end
+
+  defp setting({line, number}, path) do
+    case String.trim(line) do
+      "" ->
+        []
+
+      "#" <> _comment ->
+        []
+
+      text ->
+        case Regex.run(~r/\A(COMPORTA_[A-Z_]+)=(.*)\z/s, text) do
+          [_, name, value] ->
+            [{name, value}]
+
+          nil ->
+            throw({:unusable, path, "line #{number} is #{inspect(text)}: it must be COMPORTA_NAME=VALUE"})
+        end
+    end
   end
 
   defp complete(%{file: file, source: nil}) when file != nil,

@@ -3,11 +3,13 @@ defmodule Comporta.Keeper do
   Keeps one pipeline running: starts it, starts it again with backoff when its tree fails, and says why.
 
   What a pipeline itself says cannot go on (a transform that never succeeds, a file that does not load, a
-  position that is another's) is not tried again: it would only fail again, so it is reported in words and the BEAM
-  stops, for whoever started it to decide. A pipeline that has reached its end is reported and the BEAM stops, too.
+  position that is another's) is not tried again: it would only fail again, so it is reported in words. So is a pipeline
+  that has reached its end. Of a pipeline that the release was started for, the BEAM stops then, for whoever started it
+  to decide; of one among others, only its own tree does.
   """
 
-  use GenServer
+  # Stopping may take as long as draining does.
+  use GenServer, restart: :transient, shutdown: :infinity
 
   require Logger
 
@@ -17,23 +19,48 @@ defmodule Comporta.Keeper do
   # A tree that ran this long before it failed has earned a restart at once.
   @settled_ms 60_000
 
-  defstruct [:config, :run, :generation, :tree, :started_at, backoff: Backoff.new(), verdict: nil]
+  defstruct [:config, :whole?, :run, :generation, :tree, :started_at, backoff: Backoff.new(), verdict: nil]
 
-  @doc "Starts the keeper of the configured pipeline."
-  @spec start_link(Config.t()) :: GenServer.on_start()
-  def start_link(config), do: GenServer.start_link(__MODULE__, config)
+  @type place :: :whole | :among_others
+
+  @doc "Starts the keeper of a pipeline, which is the `:whole` of what the release does, or runs `:among_others`."
+  @spec start_link({Config.t(), place}) :: GenServer.on_start()
+  def start_link(kept), do: GenServer.start_link(__MODULE__, kept)
+
+  @doc "Drains the pipeline, and ends its keeper."
+  @spec stop(pid) :: :ok
+  def stop(keeper) do
+    GenServer.stop(keeper, :normal, :infinity)
+  catch
+    :exit, _ended -> :ok
+  end
 
   @impl true
-  def init(config) do
+  def init({config, place}) do
     Process.flag(:trap_exit, true)
-    {:ok, %__MODULE__{config: config}, {:continue, :load}}
+    {:ok, %__MODULE__{config: config, whole?: place == :whole}, {:continue, :load}}
   end
 
   @impl true
   def handle_continue(:load, state) do
-    case Definition.load(state.config) do
-      {:ok, definition} -> {:noreply, start(%{state | run: Run.new(state.config, definition)})}
-      {:error, words} -> {:noreply, conclude(state, 1, words)}
+    with {:ok, definition} <- Definition.load(state.config),
+         run = Run.new(state.config, definition),
+         :ok <- claim_name(run) do
+      # A keeper before this one that failed may have left it behind.
+      Pipelines.stop(run)
+      {:noreply, start(%{state | run: run})}
+    else
+      {:error, words} -> conclude(state, 1, words)
+    end
+  end
+
+  defp claim_name(run) do
+    case Registry.register(Comporta.Registry, {run.name, :keeper}, nil) do
+      {:ok, _pid} ->
+        :ok
+
+      {:error, _taken} ->
+        {:error, "two pipelines of this release are called #{run.name}: give each a name of its own"}
     end
   end
 
@@ -52,8 +79,8 @@ defmodule Comporta.Keeper do
     {:noreply, state}
   end
 
-  def handle_info({:run, :finished}, state), do: {:noreply, conclude(state, 0, nil)}
-  def handle_info({:run, {:failed, words}}, state), do: {:noreply, conclude(state, 1, words)}
+  def handle_info({:run, :finished}, state), do: conclude(state, 0, nil)
+  def handle_info({:run, {:failed, words}}, state), do: conclude(state, 1, words)
   def handle_info(:start, %{verdict: nil} = state), do: {:noreply, start(state)}
 
   def handle_info({:DOWN, tree, :process, _pid, _reason}, %{tree: tree, verdict: nil} = state) do
@@ -75,11 +102,12 @@ defmodule Comporta.Keeper do
   @impl true
   def terminate(_reason, %{run: nil}), do: :ok
 
-  # The pipelines have been drained by now, so that this is where the run ended.
-  def terminate(_reason, %{run: %{name: name}, verdict: verdict}) do
+  # The pipeline is drained by now, so that this is where the run ended.
+  def terminate(_reason, %{run: %{name: name} = run, verdict: verdict} = state) do
+    Pipelines.stop(run)
     ledger = Status.get(name, :durable, Ledger.new())
-    Progress.ledger(ledger, verdict == {0, nil} and not Status.get(name, :worked?, false))
-    Progress.verdict(conclusion(verdict, ledger))
+    Progress.ledger(name, ledger, verdict == {0, nil} and not Status.get(name, :worked?, false))
+    say_verdict(state, conclusion(verdict, ledger))
   end
 
   defp conclusion(verdict, ledger) do
@@ -99,12 +127,27 @@ defmodule Comporta.Keeper do
     %{state | tree: Process.monitor(tree), started_at: System.monotonic_time(:millisecond)}
   end
 
-  defp conclude(%{verdict: nil} = state, status, words) do
+  defp conclude(%{verdict: nil, whole?: true} = state, status, words) do
     if state.run == nil, do: Progress.verdict({status, words})
     # From another process: stopping waits for this one to end.
     spawn(fn -> System.stop(status) end)
-    %{state | verdict: {status, words}}
+    {:noreply, %{state | verdict: {status, words}}}
   end
 
-  defp conclude(state, _status, _words), do: state
+  defp conclude(%{verdict: nil} = state, status, words) do
+    if state.run == nil, do: say_verdict(state, {status, words})
+    {:stop, :normal, %{state | verdict: {status, words}}}
+  end
+
+  defp conclude(state, _status, _words), do: {:noreply, state}
+
+  defp say_verdict(%{whole?: true}, verdict), do: Progress.verdict(verdict)
+  defp say_verdict(state, {0, _words}), do: Logger.info("#{shown(state)} is done; other pipelines go on")
+
+  defp say_verdict(state, {_status, words}) do
+    Logger.error("#{shown(state)} has stopped, and is not started again; other pipelines go on: #{words}")
+  end
+
+  defp shown(%{run: nil, config: config}), do: config.file
+  defp shown(%{run: run}), do: run.name
 end

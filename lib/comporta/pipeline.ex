@@ -19,7 +19,7 @@ defmodule Comporta.Pipeline do
 
   @doc "Starts the pipeline's tree."
   @spec start_link(Run.t()) :: Supervisor.on_start()
-  def start_link(run), do: Supervisor.start_link(__MODULE__, run)
+  def start_link(run), do: Supervisor.start_link(__MODULE__, run, name: Run.name(run, :tree))
 
   @impl true
   def init(run) do

@@ -27,6 +27,15 @@ defmodule Comporta.Pipelines do
     DynamicSupervisor.start_child(__MODULE__, spec)
   end
 
+  @doc "Stops a pipeline's tree, which drains it; nothing where it does not run."
+  @spec stop(Run.t()) :: :ok
+  def stop(run) do
+    # Not by way of this supervisor, in which one that drains would hold up all others.
+    Supervisor.stop(Run.name(run, :tree), :shutdown)
+  catch
+    :exit, _not_running -> :ok
+  end
+
   @impl true
   def init([]), do: DynamicSupervisor.init(strategy: :one_for_one)
 end

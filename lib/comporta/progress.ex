@@ -19,7 +19,7 @@ defmodule Comporta.Progress do
   @report_ms 250
   @log_ms 10_000
 
-  defstruct [:config, :port, :pipeline]
+  defstruct [:config, :port, pipelines: []]
 
   @doc "Starts the reporting."
   @spec start_link(Config.t()) :: GenServer.on_start()
@@ -33,9 +33,10 @@ defmodule Comporta.Progress do
   @spec waiting(String.t()) :: :ok
   def waiting(text), do: GenServer.cast(__MODULE__, {:waiting, text})
 
-  @doc "What became of all records whose outcome is durable."
-  @spec ledger(Ledger.t(), boolean) :: :ok
-  def ledger(ledger, nothing_to_do), do: GenServer.call(__MODULE__, {:ledger, ledger, nothing_to_do})
+  @doc "What became of all records of a pipeline whose outcome is durable; it reports no more."
+  @spec ledger(String.t(), Ledger.t(), boolean) :: :ok
+  def ledger(pipeline, ledger, nothing_to_do),
+    do: GenServer.call(__MODULE__, {:ledger, pipeline, ledger, nothing_to_do})
 
   @doc "How the run ended: exit status and, where it failed, why."
   @spec verdict({0 | 1, String.t() | nil}) :: :ok
@@ -57,7 +58,7 @@ defmodule Comporta.Progress do
   @impl true
   def handle_cast({:banner, run, generation, dead}, state) do
     report(state, banner_header(run, generation, dead))
-    {:noreply, %{state | pipeline: run.name}}
+    {:noreply, %{state | pipelines: Enum.uniq([run.name | state.pipelines])}}
   end
 
   def handle_cast({:waiting, text}, state) do
@@ -66,9 +67,10 @@ defmodule Comporta.Progress do
   end
 
   @impl true
-  def handle_call({:ledger, ledger, nothing_to_do}, _from, state) do
+  def handle_call({:ledger, name, ledger, nothing_to_do}, _from, state) do
     more = %{kind: :ledger, in_flight: 0, balanced: Ledger.balanced?(ledger), nothing_to_do: nothing_to_do}
-    {:reply, report(state, ledger |> Map.merge(Notes.all(state.pipeline)) |> Map.merge(more)), state}
+    said = report(state, counts(name, ledger, more))
+    {:reply, said, %{state | pipelines: List.delete(state.pipelines, name)}}
   end
 
   def handle_call({:verdict, {status, text}}, _from, state) do
@@ -76,13 +78,13 @@ defmodule Comporta.Progress do
   end
 
   @impl true
-  def handle_info(:report, %{pipeline: nil} = state), do: {:noreply, state}
+  def handle_info(:report, state) do
+    for name <- state.pipelines do
+      {lag, unit} = Status.get(name, :lag, {0, "bytes"})
+      more = %{kind: :progress, in_flight: Status.get(name, :in_flight, 0), lag: lag, lag_unit: unit}
+      report(state, counts(name, Status.get(name, :ledger, Ledger.new()), more))
+    end
 
-  def handle_info(:report, %{pipeline: name} = state) do
-    {lag, unit} = Status.get(name, :lag, {0, "bytes"})
-    ledger = Status.get(name, :ledger, Ledger.new())
-    more = %{kind: :progress, in_flight: Status.get(name, :in_flight, 0), lag: lag, lag_unit: unit}
-    report(state, ledger |> Map.merge(Notes.all(name)) |> Map.merge(more))
     {:noreply, state}
   end
 
@@ -99,6 +101,9 @@ defmodule Comporta.Progress do
   end
 
   def handle_info(_message, state), do: {:noreply, state}
+
+  defp counts(name, ledger, more),
+    do: ledger |> Map.merge(Notes.all(name)) |> Map.merge(more) |> Map.put(:pipeline, name)
 
   defp report(%{port: nil}, %{kind: :verdict, text: nil}), do: :ok
   defp report(%{port: nil}, %{kind: :verdict, text: text}), do: Logger.error(text)

@@ -57,4 +57,42 @@ defmodule Comporta.ConfigTest do
     assert words =~ "COMPORTA_SOURCE"
     assert {:ok, %{file: nil}} = Config.from_env(%{})
   end
+
+  describe "several pipelines" do
+    @describetag :tmp_dir
+
+    defp written(folder, name, text) do
+      path = Path.join(folder, name)
+      File.write!(path, text)
+      path
+    end
+
+    test "each has the settings of its file and of the environment", %{tmp_dir: folder} do
+      first = written(folder, "a.env", "# the first\nCOMPORTA_FILE=a.py\nCOMPORTA_SOURCE=file:a.log\n\n")
+      second = written(folder, "b.env", "COMPORTA_FILE=b.py:two\nCOMPORTA_SOURCE=-\nCOMPORTA_WORKERS=3")
+      env = %{"COMPORTA_PIPELINES" => "#{first},#{second}", "COMPORTA_WORKERS" => "2"}
+      assert {:ok, [a, b]} = Config.pipelines(env)
+      assert {a.source, a.workers, b.name, b.workers} == {"file:a.log", 2, "two", 3}
+      assert {:ok, %{file: nil}} = Config.from_env(env)
+    end
+
+    test "what is wrong is said with its file and line", %{tmp_dir: folder} do
+      for {text, words} <- [
+            {"COMPORTA_FILE=a.py\nsource=x", ~s(line 2 is "source=x": it must be COMPORTA_NAME=VALUE)},
+            {"COMPORTA_SOURCE=-", "COMPORTA_FILE is missing"},
+            {"COMPORTA_FILE=a.py\nCOMPORTA_SOURCE=-\nCOMPORTA_WORKERS=no", "COMPORTA_WORKERS is"}
+          ] do
+        path = written(folder, "wrong.env", text)
+        assert {:error, said} = Config.pipelines(%{"COMPORTA_PIPELINES" => path})
+        assert said =~ path
+        assert said =~ words
+      end
+
+      assert {:error, said} = Config.pipelines(%{"COMPORTA_PIPELINES" => "not/there.env"})
+      assert said =~ "not/there.env: no such file"
+      assert {:error, said} = Config.pipelines(%{"COMPORTA_PIPELINES" => "x", "COMPORTA_FILE" => "a.py"})
+      assert said =~ "both given"
+      assert {:ok, []} = Config.pipelines(%{})
+    end
+  end
 end

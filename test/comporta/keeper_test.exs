@@ -42,7 +42,8 @@ defmodule Comporta.KeeperTest do
 
   defp lines(range), do: Enum.map(range, &"#{&1}\n")
 
-  defp keep(config), do: start_supervised!(%{id: make_ref(), start: {Keeper, :start_link, [config]}})
+  defp keep(config),
+    do: start_supervised!(Supervisor.child_spec({Keeper, {config, :among_others}}, id: make_ref()))
 
   defp await_counted(name, count),
     do: await(fn -> Status.get(name, :durable, Ledger.new()).counted == count end)
@@ -91,5 +92,49 @@ defmodule Comporta.KeeperTest do
     File.write!(log, lines(1..500), [:append])
     await_counted("working", 1500)
     assert Enum.all?(stages, &Process.alive?/1)
+  end
+
+  test "one that cannot go on stops, and no other with it", context do
+    {bad, _log} = config(context, "hopeless")
+    {good, log} = config(context, "hopeful")
+    File.write!(bad.file, File.read!(bad.file) |> String.replace("return {}", "raise ValueError(line)"))
+    keep(good)
+    keeper = keep(bad)
+    monitor = Process.monitor(keeper)
+    assert_receive {:DOWN, ^monitor, _, _, :normal}, @deadline
+    refute GenServer.whereis(Run.name(%{name: "hopeless"}, :tree))
+    File.write!(log, lines(1..500), [:append])
+    await_counted("hopeful", 1500)
+  end
+
+  test "a name that is taken is refused, and the pipeline that has it goes on", context do
+    {config, log} = config(context, "named")
+    keep(config)
+    await_counted("named", 1000)
+    second = keep(config)
+    monitor = Process.monitor(second)
+    assert_receive {:DOWN, ^monitor, _, _, :normal}, @deadline
+    File.write!(log, lines(1..500), [:append])
+    await_counted("named", 1500)
+  end
+
+  test "a pipeline is started, and drained, from Elixir", context do
+    {config, _log} = config(context, "embedded")
+
+    settings = %{
+      "COMPORTA_FILE" => config.file,
+      "COMPORTA_PYTHON" => config.python,
+      "COMPORTA_SOURCE" => config.source,
+      "COMPORTA_STORE" => config.store
+    }
+
+    assert {:ok, keeper} = Comporta.start_pipeline(settings)
+    await(fn -> GenServer.whereis(Run.name(%{name: "embedded"}, :tree)) end)
+    await(fn -> Status.get("embedded", :ledger, Ledger.new()).counted == 1000 end)
+    assert Comporta.stop_pipeline(keeper) == :ok
+    assert Comporta.ledger("embedded").counted == 1000
+    refute GenServer.whereis(Run.name(%{name: "embedded"}, :tree))
+    assert {:error, words} = Comporta.start_pipeline(Map.delete(settings, "COMPORTA_SOURCE"))
+    assert words =~ "COMPORTA_SOURCE"
   end
 end

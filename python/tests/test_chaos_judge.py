@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
@@ -46,6 +47,17 @@ def found(answers: Answers, poisoned: list[str] | None = None) -> Any:
     return judge(Counting(), NUMBERS, poisoned or [], cast(Results, answers))
 
 
+class OnceEach(Counting):
+    """Events that are sent twice, and count once."""
+
+    def counted(self, acknowledged: Sequence[int]) -> Sequence[int]:
+        return sorted(set(acknowledged))
+
+
+def found_of_duplicates(answers: Answers, *, lost_claims: bool) -> Any:
+    return judge(OnceEach(), [*NUMBERS, 1, 2, 3], [], cast(Results, answers), lost_claims=lost_claims)
+
+
 def test_all_is_right() -> None:
     verdict = found(Answers(NUMBERS))
     assert (verdict.lost, verdict.doubled, verdict.breaches) == (0, 0, [])
@@ -80,6 +92,26 @@ def test_poison_ends_as_it_must(kind: str, dead: int) -> None:
     wrong.dead = [{}] * (1 - dead)
     assert not found(wrong, [kind]).is_conserved
     assert found(wrong, [kind]).breaches
+
+
+def test_duplicates_may_pass_where_claims_were_lost() -> None:
+    sent = len(NUMBERS) + 3
+    passed = Answers([*NUMBERS, 2], consumed=sent, duplicates=2)
+    assert found_of_duplicates(passed, lost_claims=True).is_conserved
+    assert found_of_duplicates(passed, lost_claims=True).passed == 1
+    assert found_of_duplicates(passed, lost_claims=False).doubled == 1
+
+
+def test_no_more_may_pass_than_were_sent_twice() -> None:
+    sent = len(NUMBERS) + 3
+    too_many = Answers([*NUMBERS, 1, 2, 3, 4], consumed=sent, duplicates=0)
+    assert found_of_duplicates(too_many, lost_claims=True).doubled == 4
+
+
+def test_nothing_may_be_lost_with_claims() -> None:
+    sent = len(NUMBERS) + 3
+    lost = found_of_duplicates(Answers(NUMBERS[1:], consumed=sent, duplicates=4), lost_claims=True)
+    assert (lost.lost, lost.is_conserved) == (1, False)
 
 
 def test_a_command_that_fails_is_a_breach() -> None:

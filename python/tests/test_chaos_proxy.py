@@ -64,6 +64,17 @@ def test_what_was_swallowed_comes_when_it_has_ended(proxy: Proxy) -> None:
     assert connection.recv(3) == b"two"
 
 
+def test_what_is_refused_is_let_in_again(proxy: Proxy) -> None:
+    connection = connect(proxy)
+    proxy.refuse()
+    with pytest.raises(ConnectionResetError):
+        connection.recv(1)
+    with pytest.raises(ConnectionRefusedError):
+        connect(proxy)
+    proxy.clear()
+    connect(proxy)
+
+
 def test_slow_is_whole(proxy: Proxy) -> None:
     connection = connect(proxy)
     proxy.delay, proxy.rate = 0.01, 4 << 20

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from itertools import islice
+from typing import cast
 
 import pytest
 
 from comporta.chaos import catalogue
 from comporta.chaos.fault import Fault
-from comporta.chaos.schedule import schedule
+from comporta.chaos.faults.kill import KillBeam, KillRelease, KillStore
+from comporta.chaos.schedule import each_process, schedule
+from comporta.chaos.system import System
 from comporta.chaos.workload import SYSTEMS
+from comporta.chaos.workloads.counting import Counting
 from comporta.errors import UsageError
 
 
@@ -26,6 +30,25 @@ def test_a_seed_repeats_its_schedule() -> None:
     assert drawn(7) == drawn(7)
     assert drawn(7) != drawn(8)
     assert drawn(7) != drawn(7, "tiny")
+
+
+class TwoMembers:
+    """As much of a system as a schedule asks for."""
+
+    members = ("one", "other")
+    workload = Counting
+
+
+def test_each_process_is_ended_once() -> None:
+    kills = [KillBeam, KillStore, KillRelease]
+    system = cast(System, TwoMembers())
+    ended = [
+        (fault.name, fault.pick(["one", "other"]))
+        for _, fault in each_process(7, system, cast(list[type[Fault]], kills))
+    ]
+    assert sorted(ended) == [
+        (name, member) for name in ("kill-beam", "kill-store") for member in ("one", "other")
+    ]
 
 
 def test_every_fault_has_its_turn_before_any_comes_again() -> None:

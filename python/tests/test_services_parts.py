@@ -99,14 +99,25 @@ def test_a_missing_topic_is_seen() -> None:
     assert settings["offsets.topic.replication.factor"] == "1"
 
 
-def test_brokers_are_read_from_metadata() -> None:
+def test_metadata_is_read() -> None:
     def broker(number: int, rack: bytes | None) -> bytes:
         host = b"127.0.0.1"
         end = struct.pack(">h", -1) if rack is None else struct.pack(">h", len(rack)) + rack
         return struct.pack(">ih", number, len(host)) + host + struct.pack(">i", 9092) + end
 
-    answer = struct.pack(">ii", 0, 2) + broker(1, None) + broker(3, b"rack") + struct.pack(">ii", 1, 0)
-    assert kafka.read_brokers(answer) == [1, 3]
+    def partition(number: int, *in_sync: int) -> bytes:
+        copies = struct.pack(">iiii", 3, 1, 2, 3)
+        return (
+            struct.pack(">hii", 0, number, 1)
+            + copies
+            + struct.pack(f">{1 + len(in_sync)}i", len(in_sync), *in_sync)
+        )
+
+    brokers = struct.pack(">ii", 0, 2) + broker(1, None) + broker(3, b"rack") + struct.pack(">i", 1)
+    assert kafka.read_metadata(brokers + struct.pack(">i", 0)) == ([1, 3], [])
+    topic = struct.pack(">ihh", 1, 0, 3) + b"log" + struct.pack(">bi", 0, 2)
+    answer = brokers + topic + partition(0, 3, 1, 2) + partition(1, 3, 1)
+    assert kafka.read_metadata(answer).lagging == [("log", 1)]
 
 
 def test_each_node_of_cassandra_has_an_address_and_an_equal_part() -> None:
@@ -132,6 +143,13 @@ def test_redis_evicts_nothing(tmp_path: Path) -> None:
     text = redis.render(redis.Redis(three, 3, tmp_path), tmp_path)
     assert "port 7003" in text.splitlines()
     assert f"cluster-port {three.inner['redis-3']}" in text.splitlines()
+
+
+def test_replicas_of_redis_come_after_the_masters() -> None:
+    whole = plan.extended(None, 3, {"redis": 7001}, ALL, replicas=1)
+    assert (len(whole.numbers("redis")), len(whole.numbers("kafka"))) == (6, 3)
+    assert whole.client("redis", 6) == ("127.0.0.1", 7006)
+    assert plan.extended(whole, 3, {}, ALL) == whole
 
 
 def test_a_pom_names_all_artifacts() -> None:

@@ -13,10 +13,14 @@ from comporta.chaos.workload import SLOTS, Workload
 
 @dataclass
 class Verdict:
-    """`lost` and `doubled` are events; what else is wrong with the numbers is in `breaches`, in words."""
+    """`lost` and `doubled` are events; what else is wrong with the numbers is in `breaches`, in words.
+
+    `passed` are duplicates that counted again, which they may where claims were lost and that was said.
+    """
 
     lost: int = 0
     doubled: int = 0
+    passed: int = 0
     is_balanced: bool = False
     breaches: list[str] = field(default_factory=list)
 
@@ -27,16 +31,28 @@ class Verdict:
 
 
 def judge(
-    workload: Workload, acknowledged: Sequence[int], poisoned: Sequence[str], results: Results
+    workload: Workload,
+    acknowledged: Sequence[int],
+    poisoned: Sequence[str],
+    results: Results,
+    *,
+    lost_claims: bool = False,
 ) -> Verdict:
-    """Compare what was counted with what was acknowledged."""
+    """Compare what was counted with what was acknowledged.
+
+    After a loss of claims, as many events may be doubled as duplicates were sent. Which they are nobody
+    knows, so that other metrics are not judged then.
+    """
     verdict = Verdict()
     try:
         counted = workload.counted(acknowledged)
         _judge_events(counted, results, verdict)
-        _judge_ledger(len(acknowledged), len(counted), poisoned, results, verdict)
+        if lost_claims and verdict.doubled <= len(acknowledged) - len(counted):
+            verdict.doubled, verdict.passed = 0, verdict.doubled
+        _judge_ledger(len(acknowledged), len(counted) + verdict.passed, poisoned, results, verdict)
         _judge_letters(poisoned, results, verdict)
-        verdict.breaches += workload.check(counted, results)
+        if not verdict.passed:
+            verdict.breaches += workload.check(counted, results)
     except CommandFailed as error:
         verdict.breaches.append(str(error))
     return verdict

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
 from pathlib import Path
 
 from cassandra import ConsistencyLevel, DriverException
-from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
-from cassandra.policies import ConstantReconnectionPolicy, RoundRobinPolicy
+from cassandra.cluster import (
+    EXEC_PROFILE_DEFAULT,
+    Cluster,
+    ExecutionProfile,
+    NoHostAvailable,
+    ResponseFuture,
+    Session,
+)
+from cassandra.policies import (
+    ConstantReconnectionPolicy,
+    ConstantSpeculativeExecutionPolicy,
+    RoundRobinPolicy,
+)
+from cassandra.query import SimpleStatement
 
 REPLAY = "replay"  # what is replayed was consumed before
 TIMEOUT = 1.0
+SECOND_TRY = 0.2  # seconds until another node is asked as well
 
 
 class SqlitePosition:
@@ -42,10 +56,12 @@ class CassandraPosition:
     """Of a pipeline in a keyspace."""
 
     def __init__(self, hosts: list[str], port: int, keyspace: str, pipeline: str) -> None:
+        logging.getLogger("cassandra").setLevel(logging.CRITICAL)  # that nodes are away is meant
         profile = ExecutionProfile(
             load_balancing_policy=RoundRobinPolicy(),
             consistency_level=ConsistencyLevel.QUORUM,
             request_timeout=TIMEOUT,
+            speculative_execution_policy=ConstantSpeculativeExecutionPolicy(SECOND_TRY, 2),
         )
         self._cluster = Cluster(
             hosts,
@@ -62,22 +78,24 @@ class CassandraPosition:
         """The records consumed; None where Cassandra does not answer now."""
         with contextlib.suppress(DriverException, NoHostAvailable):
             self._session = self._session or self._cluster.connect(self._keyspace)
-            [row] = self._session.execute(
-                "SELECT current FROM generations WHERE pipeline = %s LIMIT 1", (self._pipeline,)
-            )
-            known = self._session.execute(
-                "SELECT partition FROM partitions WHERE generation = %s", (row.current,)
-            )
+            [row] = self._ask(
+                "SELECT current FROM generations WHERE pipeline = %s LIMIT 1", self._pipeline
+            ).result()
+            known = self._ask("SELECT partition FROM partitions WHERE generation = %s", row.current).result()
             counts = [
-                self._session.execute_async(
+                self._ask(
                     "SELECT consumed FROM checkpoints WHERE generation = %s AND partition = %s",
-                    (row.current, partition),
+                    *(row.current, partition),
                 )
                 for (partition,) in known
                 if partition != REPLAY
             ]
             return sum(int(found.consumed) for count in counts for found in count.result())
         return None
+
+    def _ask(self, query: str, *values: object) -> ResponseFuture:
+        assert self._session is not None
+        return self._session.execute_async(SimpleStatement(query, is_idempotent=True), values)
 
     def close(self) -> None:
         """Let go of the cluster."""

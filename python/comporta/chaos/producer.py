@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -12,6 +14,7 @@ from collections.abc import Awaitable, Sequence
 from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaTimeoutError
 
 from comporta.chaos import harness
 from comporta.chaos.workload import Event, Workload
@@ -20,6 +23,7 @@ TICK = 0.02  # seconds between two looks at how many events are due
 MOST_WAITING = 4000  # events that wait for their acknowledgement, beyond which no more are sent
 TRANSACTION = 200  # events
 ABORTED = 3  # one in so many transactions is aborted
+REQUEST_TIMEOUT_MS = 10_000  # after which the other brokers are asked who leads now
 
 
 class Producer(ABC):
@@ -122,6 +126,7 @@ class KafkaProducer(Producer):
         asyncio.run(self._work())
 
     async def _work(self) -> None:
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that brokers are away is meant
         settings = {"transactional_id": self._topic} if self.workload.is_transactional else {}
         producer = AIOKafkaProducer(
             bootstrap_servers=self._servers,
@@ -131,6 +136,7 @@ class KafkaProducer(Producer):
             max_request_size=8 << 20,
             retry_backoff_ms=100,
             metadata_max_age_ms=2000,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
             **settings,
         )
         await producer.start()
@@ -179,15 +185,17 @@ class KafkaProducer(Producer):
 
     async def _to(self, producer: AIOKafkaProducer, event: Event, number: int) -> Awaitable[object]:
         partitions = sorted(await producer.partitions_for(self._topic))
-        sent: Awaitable[object] = await producer.send(
-            self._topic,
-            event.value,
-            key=event.key,
-            partition=partitions[number % len(partitions)],
-            timestamp_ms=event.timestamp,
-            headers=list(event.headers),
-        )
-        return sent
+        while True:
+            with contextlib.suppress(KafkaTimeoutError):  # there was no room: it was not sent
+                sent: Awaitable[object] = await producer.send(
+                    self._topic,
+                    event.value,
+                    key=event.key,
+                    partition=partitions[number % len(partitions)],
+                    timestamp_ms=event.timestamp,
+                    headers=list(event.headers),
+                )
+                return sent
 
     def _note(self, which: int | str) -> None:
         if isinstance(which, int):

@@ -1,4 +1,4 @@
-"""A TCP proxy that can be told to be a bad network: to reset, delay, swallow or throttle what it forwards."""
+"""A TCP proxy that can be told to be a bad network: to reset, delay, swallow, throttle or refuse."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ class Proxy:
         self._target = target
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
-        self._listener = socket.create_server(("127.0.0.1", port), backlog=64)
+        self._is_refusing = False
+        self._listener = _bound(port)
         self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._listen()
 
     @property
     def address(self) -> str:
@@ -38,6 +39,8 @@ class Proxy:
     def clear(self) -> None:
         """Be a good network again."""
         self.delay, self.rate, self.is_swallowing = 0.0, 0, False
+        if self._is_refusing:
+            self._listen()
 
     def reset(self) -> int:
         """Reset every connection; how many there were, both sides counted."""
@@ -49,15 +52,28 @@ class Proxy:
             _close(connection, socket.SHUT_RD)  # which sends nothing, so that what follows is the reset
         return len(victims)
 
+    def refuse(self) -> None:
+        """Reset every connection and refuse new ones, as where nobody listens, until `clear`."""
+        self.close()
+        self._listener = _bound(self.port)  # or another program could take the port meanwhile
+        self._is_refusing = True
+
     def close(self) -> None:
         """Listen and forward no more."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # or a thread that waits in accept would take one more
         self._listener.close()
         self.reset()
 
-    def _accept(self) -> None:
+    def _listen(self) -> None:
+        self._is_refusing = False
+        self._listener.listen(64)
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def _accept(self, listener: socket.socket) -> None:
         while True:
             try:
-                client, _ = self._listener.accept()
+                client, _ = listener.accept()
             except OSError:
                 return
             threading.Thread(target=self._join, args=(client,), daemon=True).start()
@@ -96,6 +112,13 @@ class Proxy:
                 return  # it is being reset
             self._connections.remove(connection)
         _close(connection, socket.SHUT_RDWR)
+
+
+def _bound(port: int) -> socket.socket:
+    found = socket.socket()
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # in spite of connections that are ending
+    found.bind(("127.0.0.1", port))
+    return found
 
 
 def _close(connection: socket.socket, how: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -13,7 +14,7 @@ from pathlib import Path
 from comporta.chaos import report, timeline
 from comporta.chaos.fault import Fault
 from comporta.chaos.proxy import Proxy
-from comporta.chaos.schedule import schedule
+from comporta.chaos.schedule import each_process, schedule
 from comporta.chaos.system import Cluster, Embedded, System
 from comporta.chaos.trial import Say, Trial, run
 from comporta.chaos.workload import Kind, Workload
@@ -21,12 +22,14 @@ from comporta.errors import ComportaError, UsageError
 from comporta.services import Services, ports
 
 MEMBERS = 2
+NOT_OWN = "it is for services that chaos brings up itself, without --services"
 
 
 @dataclass(frozen=True)
 class Settings:
     """What is to be run. `minutes` are shared out among the workloads; after so many
-    `rounds` of all faults each ends, too.
+    `rounds` of all faults each ends, too. With `each`, every process is ended once by those faults that do
+    that, however long it takes.
 
     `given` is a folder of services that are up; without it the suite brings up its own, in `folder`, and
     ends them.
@@ -40,19 +43,23 @@ class Settings:
     folder: Path
     rounds: int | None = None
     given: Path | None = None
+    each: bool = False
 
 
 def trials(settings: Settings, say: Say) -> Iterator[Trial]:
     """Run each workload; its report and its timeline are in its folder once it has been given."""
-    seconds = settings.minutes * 60 / len(settings.workloads)
+    seconds = math.inf if settings.each else settings.minutes * 60 / len(settings.workloads)
     with _services(settings, say) as (services, proxies):
         for workload in settings.workloads:
             folder = settings.folder / workload.name
             say("trial", {"workload": workload.name, "system": settings.kind, "folder": str(folder)})
             system = _system(settings, workload(), folder, services, proxies)
-            faults = _applicable(settings.faults, workload, say)
-            most = settings.rounds and settings.rounds * len(faults)
-            planned = islice(schedule(settings.seed, workload.name, faults), most)
+            faults = _applicable(settings, workload, say)
+            if settings.each:
+                planned = each_process(settings.seed, system, faults)
+            else:
+                most = settings.rounds and settings.rounds * len(faults)
+                planned = islice(schedule(settings.seed, workload.name, faults), most)
             trial = run(system, planned, settings.seed, seconds, say)
             (folder / "report.json").write_text(json.dumps(report.as_json(trial), indent=2) + "\n")
             if not timeline.draw(trial, folder / "timeline.svg"):
@@ -62,12 +69,13 @@ def trials(settings: Settings, say: Say) -> Iterator[Trial]:
             yield trial
 
 
-def _applicable(faults: Sequence[type[Fault]], workload: type[Workload], say: Say) -> list[type[Fault]]:
+def _applicable(settings: Settings, workload: type[Workload], say: Say) -> list[type[Fault]]:
     found = []
-    for fault in faults:
+    for fault in settings.faults:
         if not fault.suits(workload):
             continue
-        if lacking := fault.missing():
+        lacking = NOT_OWN if settings.given and fault.needs_own else fault.missing()
+        if lacking:
             say("note", {"text": f"{fault.name} is left out: {lacking}"})
         else:
             found.append(fault)
@@ -114,7 +122,7 @@ def _services(settings: Settings, say: Say) -> Iterator[tuple[Services | None, d
 def _own(folder: Path, nodes: int, say: Say) -> Services:
     chosen: list[int] = []
     for service in range(3):
-        taken = [port + number for port in chosen for number in range(nodes)]
+        taken = [port + number for port in chosen for number in range(2 * nodes)]
         chosen.append(ports.find(["127.0.0.1"], service * 100, taken))
     kafka, cassandra, redis = chosen
     return Services(
@@ -124,6 +132,7 @@ def _own(folder: Path, nodes: int, say: Say) -> Services:
         cassandra_port=cassandra,
         redis_port=redis,
         is_proxied=nodes == 1,
+        redis_replicas=0 if nodes == 1 else 1,
         say=lambda line: say("note", {"text": line}),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import time
@@ -79,14 +80,18 @@ class System(ABC):
         return member.stop(at_once=at_once)
 
     def wait_until_whole(self, seconds: float) -> bool:
-        """Wait until every member has a process of each role; False where that takes longer."""
-        roles = {"beam", "source", "store", "worker", *(["claims"] if self.workload.deduplicates else [])}
+        """Wait until nothing of it is missing; False where that takes longer."""
         deadline = time.monotonic() + seconds
-        while not all(roles <= member.roles() for member in self.members):
+        while not self.is_whole():
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.1)
         return True
+
+    def is_whole(self) -> bool:
+        """Whether every member has a process of each role."""
+        roles = {"beam", "source", "store", "worker", *(["claims"] if self.workload.deduplicates else [])}
+        return all(roles <= member.roles() for member in self.members)
 
     def stop(self) -> list[int]:
         """Drain all members; their exit statuses."""
@@ -116,6 +121,10 @@ class System(ABC):
     def run(self, *words: str) -> str:
         """Run another command of `comporta`; what it wrote to stdout."""
         return comporta(words, self.folder, self.environment)
+
+    def has_said(self, words: str) -> bool:
+        """Whether the log of any member, of former ones too, has these words."""
+        return any(words in log.read_text(errors="replace") for log in self.folder.glob("*.log"))
 
     @property
     def cluster(self) -> Cluster:
@@ -195,6 +204,12 @@ class Cluster(System):
         self._keyspace = f"chaos_{secrets.token_hex(4)}"
         super().__init__(workload, folder, members)
 
+    def is_whole(self) -> bool:
+        """Whether nothing is missing of members and services, and copies are up to date."""
+        with contextlib.suppress(OSError, ValueError):
+            return super().is_whole() and all(node.is_whole() for node in self.services.nodes)
+        return False
+
     def results(self) -> Results:
         address = self._address(lambda service: None)
         return Results(
@@ -206,12 +221,12 @@ class Cluster(System):
         )
 
     def position(self) -> CassandraPosition:
-        nodes = [node for node in self.services.nodes if node.service == "cassandra"]
+        nodes = self.nodes("cassandra")
         return CassandraPosition([node.host for node in nodes], nodes[0].port, self._keyspace, "chaos")
 
-    def node(self, service: str, number: int = 1) -> Node:
-        """A node of the services."""
-        return self.services.node(service, number)
+    def nodes(self, service: str) -> list[Node]:
+        """The nodes of a service."""
+        return [node for node in self.services.nodes if node.service == service]
 
     def _producer(self) -> Producer:
         return KafkaProducer(self.workload, self.services.kafka, self.topic)
@@ -219,7 +234,10 @@ class Cluster(System):
     def _prepare(self) -> None:
         address = self._address(lambda service: None)
         brokers.ensure_topics(addresses.kafka(address["source"]), partitions=PARTITIONS)
-        self.run("init", str(self.file), "--store", address["store"], "--source", address["source"])
+        words = ["--store", address["store"], "--source", address["source"]]
+        if self.kind == "replicated":
+            words += ["--replication", "3"]
+        self.run("init", str(self.file), *words)
 
     def _where(self) -> list[str]:
         address = self._address(self.proxies.get)

@@ -11,13 +11,14 @@ from comporta.chaos.fault import Breach
 from comporta.chaos.judge import Verdict, judge
 from comporta.chaos.schedule import Planned
 from comporta.chaos.system import System
-from comporta.chaos.watch import Sample, Watch
+from comporta.chaos.watch import Sample, Watch, longest_stop
 from comporta.chaos.workload import Kind
 
-WHOLE = 60.0  # seconds within which every member must have all its processes again
+WHOLE = 180.0  # seconds within which nothing may be missing any more of members and services
 BEGIN = 60.0  # seconds within which the first event must be durable
 GONE = 30.0  # seconds within which no process may be left once all members have ended
 SETTLE = 120.0  # seconds within which all must be, once no more are sent and nothing is wrong any longer
+LOST_CLAIMS = "has lost claims"  # what the log says then
 
 Say = Callable[[str, dict[str, Any]], None]
 """Told what happens: a word for it, and its figures."""
@@ -27,7 +28,8 @@ Say = Callable[[str, dict[str, Any]], None]
 class Injection:
     """A fault as it was injected: when, to what, and when everything acknowledged by its end was durable.
 
-    Times are seconds since the trial began; `recovered` is None where that took too long.
+    Times are seconds since the trial began; `recovered` is None where that took too long. `stopped_ms` is the
+    longest time in which nothing became durable.
     """
 
     fault: str
@@ -35,6 +37,7 @@ class Injection:
     began: float
     healed: float
     recovered: float | None = None
+    stopped_ms: int = 0
 
     @property
     def recovery_ms(self) -> int | None:
@@ -55,6 +58,7 @@ class Trial:
     verdict: Verdict = field(default_factory=Verdict)
     troubles: list[str] = field(default_factory=list)
     """What was wrong with how it ran, in words: a recovery that never came, a member that ended by itself."""
+    may_have_lost_claims: bool = False
 
     @property
     def holds(self) -> bool:
@@ -81,7 +85,10 @@ def run(system: System, planned: Iterator[Planned], seed: int, seconds: float, s
         position.close()
     producer = system.producer
     trial.acknowledged = producer.total
-    trial.verdict = judge(system.workload, producer.acknowledged, producer.poisoned, system.results())
+    lost_claims = trial.may_have_lost_claims and system.has_said(LOST_CLAIMS)
+    trial.verdict = judge(
+        system.workload, producer.acknowledged, producer.poisoned, system.results(), lost_claims=lost_claims
+    )
     return trial
 
 
@@ -102,24 +109,31 @@ def _disturb(
         if time.monotonic() > deadline:
             return
         if not system.wait_until_whole(WHOLE):
-            trial.troubles.append(f"not all parts of all members were there again within {WHOLE:.0f} s")
+            trial.troubles.append(f"not all of members and services was there again within {WHOLE:.0f} s")
             return
         began = watch.now()
         target = fault.inject(system)
         say("fault", {"at": began, "fault": fault.name, "target": target})
         time.sleep(fault.seconds)
+        if fault.is_survived(system) and watch.wait_for(system.producer.total, fault.recovery) is None:
+            trial.troubles.append(f"{fault.name} ({target}) was not survived: nobody took over")
         try:
             fault.heal(system)
         except Breach as breach:
             trial.troubles.append(f"{fault.name} ({target}): {breach}")
+        trial.may_have_lost_claims = trial.may_have_lost_claims or fault.may_lose_claims
         injection = Injection(fault.name, target, began, watch.now())
         trial.injections.append(injection)
         injection.recovered = watch.wait_for(system.producer.total, fault.recovery)
+        injection.stopped_ms = round(
+            1000 * longest_stop(watch.samples, began, injection.recovered or watch.now())
+        )
         if injection.recovered is None:
             words = f"after {fault.name} ({target}) it did not recover within {fault.recovery:.0f} s"
             trial.troubles.append(words)
             return
-        say("recovered", {"fault": fault.name, "after_ms": injection.recovery_ms})
+        figures = {"after_ms": injection.recovery_ms, "stopped_ms": injection.stopped_ms}
+        say("recovered", {"fault": fault.name} | figures)
         _note_exits(system, trial, f"after {fault.name} ({target})")
 
 
@@ -147,10 +161,10 @@ def _settle(system: System, watch: Watch, trial: Trial, say: Say) -> None:
         trial.troubles.append(words)
 
 
-def recoveries(trials: Sequence[Trial]) -> dict[str, list[int | None]]:
-    """The times to recover, in milliseconds, by fault."""
-    found: dict[str, list[int | None]] = {}
+def by_fault(trials: Sequence[Trial]) -> dict[str, list[Injection]]:
+    """All injections, by fault."""
+    found: dict[str, list[Injection]] = {}
     for trial in trials:
         for injection in trial.injections:
-            found.setdefault(injection.fault, []).append(injection.recovery_ms)
+            found.setdefault(injection.fault, []).append(injection)
     return found

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import NamedTuple
 
 EVERY = 0.2  # seconds
@@ -53,3 +54,14 @@ class Watch:
             acknowledged = self._acknowledged()
             durable = self._durable()
             self.samples.append(Sample(self.now(), acknowledged, durable))
+
+
+def longest_stop(samples: Iterable[Sample], began: float, ended: float) -> float:
+    """For how many seconds at most, of those from `began` to `ended`, no more became durable."""
+    times, most = [began], 0
+    for sample in samples:
+        if (sample.durable or 0) > most:
+            most = sample.durable or 0
+            if began < sample.at < ended:
+                times.append(sample.at)
+    return max(after - before for before, after in pairwise([*times, ended]))

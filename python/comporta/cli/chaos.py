@@ -12,12 +12,12 @@ import click
 
 from comporta.chaos import catalogue, matrix
 from comporta.chaos.suite import Settings, trials
-from comporta.chaos.trial import Trial, recoveries
+from comporta.chaos.trial import Trial, by_fault
 from comporta.chaos.workload import SYSTEMS, Kind
-from comporta.cli import options, output
+from comporta.cli import options, output, signals
 from comporta.cli.options import option
 
-RECOVERY = ("fault", "times", "median_ms", "worst_ms", "never")
+RECOVERY = ("fault", "times", "median_ms", "worst_ms", "never", "stopped_ms")
 
 
 def _names(text: str) -> list[str]:
@@ -31,6 +31,7 @@ def _names(text: str) -> list[str]:
 @option("faults", type=_names, metavar="NAME,...", help="Only these.  [default: all]")
 @option("workloads", type=_names, metavar="NAME,...", help="Only these.  [default: all]")
 @option("rounds", type=click.IntRange(min=1), metavar="N", help="End once each fault has had N turns.")
+@option("each", is_flag=True, help="Instead, kill -9 each process of the system once.")
 @option(
     "services",
     type=click.Path(file_okay=False, exists=True, path_type=Path),
@@ -54,6 +55,7 @@ def chaos(
     faults: list[str] | None,
     workloads: list[str] | None,
     rounds: int | None,
+    each: bool,
     services: Path | None,
     folder: Path | None,
     record: Path | None,
@@ -76,9 +78,11 @@ def chaos(
         (folder or Path(".comporta", "chaos", str(seed))).absolute(),
         rounds,
         services,
+        each,
     )
     if settings.folder.exists() and any(settings.folder.iterdir()):
         raise click.UsageError(f"{settings.folder} has something in it: name another --folder")
+    signals.end_as_interrupted()
     is_json = format == "json"
     say = _say_json if is_json else _say
     say("seed", {"seed": seed})
@@ -105,8 +109,10 @@ def summary(seed: int, done: Sequence[Trial]) -> dict[str, Any]:
         "acknowledged": sum(trial.acknowledged for trial in done),
         "lost": sum(trial.verdict.lost for trial in done),
         "doubled": sum(trial.verdict.doubled for trial in done),
+        "passed": sum(trial.verdict.passed for trial in done),
         "balanced": all(trial.verdict.is_balanced for trial in done),
-        "recovery_ms": recoveries(done),
+        "recovery_ms": {name: [each.recovery_ms for each in found] for name, found in by_fault(done).items()},
+        "stopped_ms": {name: [each.stopped_ms for each in found] for name, found in by_fault(done).items()},
         "wrong": [f"{trial.workload}: {words}" for trial in done for words in wrong(trial)],
     }
 
@@ -124,7 +130,10 @@ WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
     "seed": lambda figures: f"seed {figures['seed']}",
     "trial": lambda figures: f"{figures['workload']} on {figures['system']}, in {figures['folder']}",
     "fault": lambda figures: f"{figures['at']:8.1f} s  {figures['fault']}: {figures['target']}",
-    "recovered": lambda figures: f"{'':12}all durable again after {figures['after_ms'] / 1000:.1f} s",
+    "recovered": lambda figures: (
+        f"{'':12}all durable again after {figures['after_ms'] / 1000:.1f} s,"
+        f" stopped for {figures['stopped_ms'] / 1000:.1f} s at most"
+    ),
     "settling": lambda figures: f"{figures['at']:8.1f} s  no more faults: settling",
     "note": lambda figures: figures["text"],
 }
@@ -139,6 +148,8 @@ def _conclude(trial: Trial) -> None:
     conserved = f"{trial.acknowledged:,} acknowledged, {verdict.lost:,} lost, {verdict.doubled:,} doubled"
     balanced = "the ledger balances" if verdict.is_balanced else "the ledger does not balance"
     troubles = "; ".join(trial.troubles)
+    if verdict.passed:
+        conserved += f", {verdict.passed:,} duplicates counted again as claims were lost, which was said"
     lines = [
         (verdict.is_conserved, "conservation", f"{conserved}; {balanced}"),
         (not verdict.breaches, "integrity", "; ".join(verdict.breaches) or "all metrics are right"),
@@ -150,7 +161,8 @@ def _conclude(trial: Trial) -> None:
 
 def _show_recoveries(done: Sequence[Trial]) -> None:
     rows: list[list[output.Value]] = []
-    for fault, times in recoveries(done).items():
+    for fault, found in by_fault(done).items():
+        times = [each.recovery_ms for each in found]
         known = [time for time in times if time is not None]
         rows.append(
             [
@@ -159,6 +171,7 @@ def _show_recoveries(done: Sequence[Trial]) -> None:
                 round(median(known)) if known else None,
                 max(known, default=None),
                 len(times) - len(known),
+                max(each.stopped_ms for each in found),
             ]
         )
     if rows:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
-from comporta.cli import options, output
+from comporta.cli import options, output, signals
 from comporta.cli.options import option
 from comporta.services import SERVICES, Services, Status
 
@@ -65,8 +64,7 @@ def up(
     Data stays until `down --delete`. Three nodes of Kafka and Redis have three ports one after another, those
     of Cassandra the addresses 127.0.0.1 to 127.0.0.3.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    signals.end_as_interrupted()
     whole = Services(
         folder,
         nodes=int(nodes) if nodes else None,
@@ -105,8 +103,3 @@ def status(folder: Path | None, format: str) -> None:
         output.write_table(Status._fields, rows)
     else:
         click.echo(f"there are no services in {whole.folder}", err=True)
-
-
-def _interrupt(number: int, frame: object) -> NoReturn:
-    """Have what was started ended, as with Ctrl-C."""
-    raise KeyboardInterrupt

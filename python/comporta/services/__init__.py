@@ -45,8 +45,8 @@ class Services:
 
     What is not given is as it was when the folder was first used; in a new folder, one node of each on the
     usual ports. `only` names the services that `up` starts, all by default. `is_proxied` has the only broker
-    of Kafka listen for clients that reach it through a proxy, too. `say` gets a line whenever there is
-    progress.
+    of Kafka listen for clients that reach it through a proxy, too; a new cluster of Redis has so many
+    `redis_replicas` of each master. `say` gets a line whenever there is progress.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Services:
         redis_port: int | None = None,
         only: Collection[str] = (),
         is_proxied: bool = False,
+        redis_replicas: int = 0,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.folder = Path(folder).absolute() if folder else folders.default_data()
@@ -66,6 +67,7 @@ class Services:
         self._ports = {"kafka": kafka_port, "cassandra": cassandra_port, "redis": redis_port}
         self._only = tuple(only) or SERVICES
         self._is_proxied = is_proxied
+        self._redis_replicas = redis_replicas
         self._say = say
 
     @property
@@ -163,7 +165,12 @@ class Services:
     def _planned(self) -> list[Node]:
         """The nodes that are to run; the plan that has them is kept."""
         whole = plan.extended(
-            plan.read(self.folder), self._nodes, self._ports, self._only, is_proxied=self._is_proxied
+            plan.read(self.folder),
+            self._nodes,
+            self._ports,
+            self._only,
+            is_proxied=self._is_proxied,
+            replicas=self._redis_replicas,
         )
         for service in self._only:
             if whole.nodes == 1:  # more would not find each other again
@@ -216,7 +223,7 @@ class Services:
         return [node for service in SERVICES if service in whole.clients for node in self._of(whole, service)]
 
     def _of(self, whole: Plan, service: str) -> list[Node]:
-        return [CLASSES[service](whole, number, self.folder) for number in whole.numbers()]
+        return [CLASSES[service](whole, number, self.folder) for number in whole.numbers(service)]
 
 
 DONE = object()

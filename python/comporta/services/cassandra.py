@@ -110,6 +110,10 @@ class Cassandra(Node):
         with connected(self.host, self.port) as exchange:
             return _begin(exchange)
 
+    def is_whole(self) -> bool:
+        """Whether it sees all nodes: what it missed of them is not waited for, as two of three have it."""
+        return self.sees_all()
+
     def sees_all(self) -> bool:
         """Whether it takes all nodes of the ring for alive: else it would refuse to ask all copies."""
         with connected(self.host, self.port) as exchange:
@@ -122,7 +126,7 @@ def yaml(plan: Plan, number: int, data: Path) -> dict[str, object]:
     """The settings of the node `number`."""
     host, port = plan.client("cassandra", number)
     inner = plan.inner[f"cassandra-{number}"]
-    seeds = [f"{plan.client('cassandra', other)[0]}:{inner}" for other in plan.numbers()]
+    seeds = [f"{plan.client('cassandra', other)[0]}:{inner}" for other in plan.numbers("cassandra")]
     return {
         "cluster_name": "comporta",
         "num_tokens": 1,

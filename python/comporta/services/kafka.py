@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import json
 import shutil
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from comporta.errors import ComportaError
 from comporta.services import folders, jars, processes
@@ -22,6 +25,7 @@ ARTIFACTS = (
     "org.slf4j:slf4j-simple:1.7.36",
 )
 METADATA = 3  # the number of that request
+NO_TOPICS, ALL_TOPICS = 0, -1  # how many it names
 
 
 class Kafka(Node):
@@ -63,13 +67,26 @@ class Kafka(Node):
         """Whether it takes all brokers for alive."""
         return len(self.brokers()) == self.plan.nodes
 
+    def is_whole(self) -> bool:
+        """Whether it takes all brokers for alive, and every copy of every partition for up to date."""
+        metadata = read_metadata(self._metadata(ALL_TOPICS))
+        return len(metadata.brokers) == self.plan.nodes and not metadata.lagging
+
+    def leads_controllers(self) -> bool:
+        """Whether it is the one controller that decides, as far as it has written down itself."""
+        written = self.folder / "data" / "__cluster_metadata-0" / "quorum-state"
+        return bool(json.loads(written.read_text())["leaderId"] == self.number)
+
     def brokers(self) -> list[int]:
         """The numbers of the brokers that it takes for alive. Raises `OSError`."""
+        return read_metadata(self._metadata(NO_TOPICS)).brokers
+
+    def _metadata(self, topics: int) -> bytes:
         with connected(self.host, self.port) as exchange:
-            body = struct.pack(">hhih", METADATA, 1, 0, -1) + struct.pack(">i", 0)  # of no topics
+            body = struct.pack(">hhihi", METADATA, 1, 0, -1, topics)
             exchange.send(struct.pack(">i", len(body)) + body)
             (size,) = struct.unpack(">i", exchange.receive(4))
-            return read_brokers(exchange.receive(size))
+            return exchange.receive(size)
 
 
 def properties(plan: Plan, number: int, data: Path) -> dict[str, str]:
@@ -85,7 +102,7 @@ def properties(plan: Plan, number: int, data: Path) -> dict[str, str]:
         "process.roles": "broker,controller",
         "node.id": str(number),
         "controller.quorum.voters": ",".join(
-            f"{other}@127.0.0.1:{plan.inner[f'kafka-{other}']}" for other in plan.numbers()
+            f"{other}@127.0.0.1:{plan.inner[f'kafka-{other}']}" for other in plan.numbers("kafka")
         ),
         "listeners": f"PLAINTEXT://{host}:{port},CONTROLLER://{host}:{inner}{behind}",
         "advertised.listeners": f"PLAINTEXT://{host}:{port}{before}",
@@ -115,16 +132,38 @@ def render(settings: Mapping[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def read_brokers(answer: bytes) -> list[int]:
-    """The brokers' numbers in an answer to a metadata request of version 1."""
-    (count,) = struct.unpack_from(">i", answer, 4)
-    position, found = 8, []
-    for _ in range(count):
-        number, length = struct.unpack_from(">ih", answer, position)
-        position += 6 + length + 4
-        (rack,) = struct.unpack_from(">h", answer, position)
-        position += 2 + max(rack, 0)
-        found.append(number)
+class Metadata(NamedTuple):
+    """The brokers' numbers, and the partitions that have fewer copies up to date than they should have."""
+
+    brokers: list[int]
+    lagging: list[tuple[str, int]]
+
+
+def read_metadata(answer: bytes) -> Metadata:
+    """What an answer to a metadata request of version 1 says."""
+    read = io.BytesIO(answer)
+
+    def take(form: str) -> Any:
+        values = struct.unpack(f">{form}", read.read(struct.calcsize(f">{form}")))
+        return values if len(values) > 1 else values[0]
+
+    def text() -> str:
+        return read.read(max(0, take("h"))).decode()
+
+    take("i")  # the request's number
+    found = Metadata([], [])
+    for _ in range(take("i")):
+        found.brokers.append(take("i"))
+        text(), take("i"), text()  # host, port, rack
+    take("i")  # a controller
+    for _ in range(take("i")):
+        take("h")
+        topic, _ = text(), take("b")
+        for _ in range(take("i")):
+            _, number, _ = take("hii")
+            copies, in_sync = ([take("i") for _ in range(take("i"))] for _ in range(2))
+            if len(in_sync) < len(copies):
+                found.lagging.append((topic, number))
     return found
 
 

@@ -14,7 +14,8 @@ from comporta.services import folders, processes
 from comporta.services.plan import Plan
 from comporta.services.processes import Process
 
-PATIENCE = 120.0  # seconds that a node has to become ready
+PATIENCE = 300.0  # seconds that a node has to become ready, on a machine that is busy
+ENDS = 60.0  # seconds that it has to end by itself
 SHOWN = 5  # last lines of its log, where a node fails
 
 
@@ -69,6 +70,13 @@ class Node(ABC):
     def answers(self) -> bool:
         """Whether it serves requests now. May raise `OSError` or `ValueError`, which is a no."""
 
+    def is_whole(self) -> bool:
+        """Whether it and all others are there and up to date, so that one of them could be done without.
+
+        May raise `OSError` or `ValueError`, which is a no.
+        """
+        return self.answers()
+
     def is_ready(self) -> bool:
         """Whether it serves requests now; asked for a second at most."""
         return _said(self.answers)
@@ -104,6 +112,11 @@ class Node(ABC):
         """End it at once, as a crash would (`kill -9`), and wait until it has ended."""
         if process := self.process:
             processes.end([process], 0, gently=False)
+
+    def end(self) -> None:
+        """End it as an administrator would (`SIGTERM`), and wait until it has ended."""
+        if process := self.process:
+            processes.end([process], ENDS)
 
     def stop(self) -> None:
         """Pause it (`SIGSTOP`): connections stay, answers do not come."""

@@ -24,7 +24,7 @@ class Plan:
     `clients` has the first port for clients of each service; `inner` the ports that the nodes use among
     themselves, by node; `cluster` is the id of the Kafka cluster. `proxied`, if it has any, are two ports:
     one at which the only broker listens besides, and the one, a proxy's, at which it tells clients of the
-    first to find it.
+    first to find it. `replicas` is how many each master of the Redis cluster has.
     """
 
     nodes: int
@@ -32,10 +32,12 @@ class Plan:
     inner: dict[str, int] = field(default_factory=dict)
     cluster: str = ""
     proxied: list[int] = field(default_factory=list)
+    replicas: int = 0
 
-    def numbers(self) -> range:
-        """The nodes of each service are numbered from 1."""
-        return range(1, self.nodes + 1)
+    def numbers(self, service: str) -> range:
+        """The nodes of each service are numbered from 1; replicas of Redis come last."""
+        count = self.nodes * (1 + self.replicas) if service == "redis" else self.nodes
+        return range(1, count + 1)
 
     def client(self, service: str, number: int) -> tuple[str, int]:
         """The address and the port that clients of a node use.
@@ -81,6 +83,7 @@ def extended(
     services: Collection[str],
     *,
     is_proxied: bool = False,
+    replicas: int = 0,
 ) -> Plan:
     """The plan with these services in it, too; `plan` is what the folder has already.
 
@@ -89,7 +92,7 @@ def extended(
     """
     _check(nodes, clients, services)
     if plan is None:
-        plan = Plan(nodes or 1, cluster=_cluster())
+        plan = Plan(nodes or 1, cluster=_cluster(), replicas=replicas)
     if nodes not in (None, plan.nodes):
         raise UsageError(f"the folder has services of {_counted(plan.nodes)}, not {nodes}: {ELSEWHERE}")
     known = dict(plan.clients)
@@ -134,11 +137,11 @@ def _check(nodes: int | None, clients: Mapping[str, int | None], services: Colle
 
 
 def _clients(plan: Plan, service: str) -> Iterator[tuple[str, int]]:
-    return (plan.client(service, number) for number in plan.numbers())
+    return (plan.client(service, number) for number in plan.numbers(service))
 
 
 def _add_inner(plan: Plan, service: str) -> None:
-    names = [f"{service}-{number}" for number in plan.numbers()]
+    names = [f"{service}-{number}" for number in plan.numbers(service)]
     if names[0] in plan.inner or (service == "redis" and plan.nodes == 1):
         return
     near = plan.clients[service]

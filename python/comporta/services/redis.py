@@ -1,4 +1,4 @@
-"""Redis: one, or three masters of a cluster."""
+"""Redis: one, or three masters of a cluster, with replicas or without."""
 
 from __future__ import annotations
 
@@ -35,10 +35,34 @@ class Redis(Node):
             exchange.send(b"PING\r\n")
             return exchange.receive_line() == b"+PONG"
 
+    def is_whole(self) -> bool:
+        """Whether it answers, its cluster too, and it is a replica that is up to date or has one."""
+        if self.plan.nodes == 1:
+            return self.answers()
+        said = self.ask(b"INFO replication\r\n")
+        is_linked = int(said["connected_slaves"]) >= self.plan.replicas
+        if said["role"] == "slave":
+            is_linked = said["master_link_status"] == "up"
+        return is_linked and self.cluster()["cluster_state"] == "ok"
+
+    def is_master(self) -> bool:
+        """Whether it takes itself for a master."""
+        return self.ask(b"INFO replication\r\n")["role"] == "master"
+
     def cluster(self) -> dict[str, str]:
         """What CLUSTER INFO says. Raises `OSError`."""
+        return self.ask(b"CLUSTER INFO\r\n")
+
+    def flush(self) -> None:
+        """Have it forget all that it holds. Raises `OSError`."""
         with connected(self.host, self.port) as exchange:
-            return _pairs(_bulk(exchange, b"CLUSTER INFO\r\n"))
+            exchange.send(b"FLUSHALL\r\n")
+            exchange.receive_line()
+
+    def ask(self, command: bytes) -> dict[str, str]:
+        """What it answers to a command that lists names and values. Raises `OSError`."""
+        with connected(self.host, self.port) as exchange:
+            return _pairs(_bulk(exchange, command))
 
 
 def render(node: Redis, data: Path) -> str:
@@ -77,16 +101,17 @@ def _joined(nodes: Sequence[Redis]) -> Iterator[None]:
             "--cluster",
             "create",
             *addresses,
+            *("--cluster-replicas", str(nodes[0].plan.replicas)),
             "--cluster-yes",
         ]
         log = nodes[0].folder / "create-log"
         create = processes.start(command, log, nodes[0].folder)
         yield from processes.awaited([create], 60)
     for _ in processes.patiently(60):
-        if all(node.cluster()["cluster_state"] == "ok" for node in nodes):
+        if all(node.is_whole() for node in nodes):
             return
         yield
-    raise ComportaError(f"the three Redis do not become a cluster; see {nodes[0].folder}")
+    raise ComportaError(f"the {len(nodes)} Redis do not become a cluster; see {nodes[0].folder}")
 
 
 def _bulk(exchange: Exchange, command: bytes) -> str:

@@ -17,8 +17,12 @@ class Kill(Fault):
     ends: ClassVar[bool] = False
     """Whether the member ends by it."""
 
+    @classmethod
+    def turns(cls, system: System) -> int:
+        return len(system.members)
+
     def inject(self, system: System) -> str:
-        member = self.chance.choice(system.members)
+        member = self.pick(system.members)
         victim = self.chance.choice(member.pids(self.role))
         if self.ends:
             member.expect_end()

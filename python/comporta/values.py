@@ -19,7 +19,7 @@ from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any
 
-from comporta.event_time import to_text
+from comporta.event_time import Milliseconds, to_datetime, to_text
 from comporta.scalars import shown, unwrapped
 
 NULL = "null"
@@ -90,6 +90,8 @@ def _unusual(value: Any) -> str:
         return canonical(plain)
     if isinstance(value, datetime):
         return canonical(to_text(value))
+    if isinstance(value, Milliseconds):
+        return canonical(_moment(value))
     if isinstance(value, str):
         return _text(str.__str__(value))
     if isinstance(value, (int, float, Decimal)):
@@ -115,6 +117,13 @@ def plain_number(value: Any) -> int | float:
             f"{shown(value)} is a {type(value).__name__}, not a number; convert it with int() or float()"
         )
     return int(value) if isinstance(value, int) else float(value)
+
+
+def _moment(value: Milliseconds) -> str:
+    try:
+        return to_text(to_datetime(value))
+    except OverflowError:
+        raise ValueError(f"{value} ms since 1970 are beyond the years that dates have") from None
 
 
 def _whole(value: int) -> str:

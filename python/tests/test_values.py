@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from comporta.event_time import Milliseconds
 from comporta.values import canonical, number_column, text_column
 
 
@@ -58,6 +59,7 @@ SAME = [
             datetime(2015, 5, 17, 14, tzinfo=timezone(timedelta(hours=2))),
             pandas.Timestamp("2015-05-17T12:00:00Z"),
             numpy.datetime64("2015-05-17T12:00:00", "ns"),
+            Milliseconds(1_431_864_000_000),
         ],
     ),
 ]
@@ -68,6 +70,7 @@ NOT_CANONICAL = [
     numpy.float64("inf"),
     Decimal("inf"),
     Decimal("1e1000000"),
+    Milliseconds(10**15),
     Decimal("sNaN"),
     2**1024,
     10**5000,

@@ -19,7 +19,6 @@ from comporta.payloads import Letter
 from comporta.sinks import Sink, current_generation
 
 LISTED = ("id", "shown", "at", "reason", "error", "replayed")
-LONGEST = 100  # characters of an error in a table
 
 
 class Letters(NamedTuple):
@@ -73,7 +72,7 @@ def list_letters(
     if format == "json":
         output.write_json(listed)
         return
-    rows = [[_short(line[name]) for name in LISTED] for line in listed]
+    rows = [[output.short(line[name]) for name in LISTED] for line in listed]
     if rows:
         output.write_table(LISTED, rows)
     else:
@@ -175,7 +174,3 @@ def _time(milliseconds: int | None) -> str | None:
         return None
     moment = datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _short(value: output.Value) -> output.Value:
-    return f"{value[: LONGEST - 3]}..." if isinstance(value, str) and len(value) > LONGEST else value

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import TextIO
 
 from rich.console import Console
@@ -17,6 +18,9 @@ from rich.text import Text
 from comporta.errors import ComportaError
 
 Value = str | int | float | bool | None
+
+LONGEST = 100  # characters of a value in a table that may have long ones
+BLOCK = 1000  # rows of a table that are laid out together
 
 
 @contextmanager
@@ -37,17 +41,26 @@ def _while_read() -> Iterator[None]:
 
 @_while_read()
 def write_table(columns: Sequence[str], rows: Iterable[Sequence[Value]]) -> None:
-    """Write rows under their columns' names, numbers to the right: boxed on a terminal, else aligned."""
-    values = list(rows)
-    cells = [[_cell(value) for value in row] for row in values]
+    """Write rows under their columns' names, numbers to the right: boxed on a terminal, else aligned.
+
+    There may be any number of rows: only a block of them is in memory.
+    """
+    rest = iter(rows)
+    values = list(islice(rest, BLOCK))
     right = [
         all(isinstance(row[index], (int, float)) or row[index] is None for row in values)
         for index in range(len(columns))
     ]
-    if sys.stdout.isatty():
-        _boxed(columns, cells, right)
-    else:
-        _aligned(columns, cells, right)
+    widths = [len(column) for column in columns]
+    is_first = True
+    while values or is_first:
+        cells = [[_cell(value) for value in row] for row in values]
+        if sys.stdout.isatty():
+            _boxed(columns, cells, right)
+        else:
+            widths = [max([width, *(len(row[at]) for row in cells)]) for at, width in enumerate(widths)]
+            _aligned([columns, *cells] if is_first else cells, widths, right)
+        values, is_first = list(islice(rest, BLOCK)), False
 
 
 @_while_read()
@@ -63,6 +76,16 @@ def write_csv(columns: Sequence[str], rows: Iterable[Sequence[Value]]) -> None:
     writer = csv.writer(sys.stdout)
     writer.writerow(columns)
     writer.writerows(rows)
+
+
+def label(value: Value) -> str | None:
+    """A value that names something, in which thousands are not separated: 2015 is a year."""
+    return value if isinstance(value, str | None) else json.dumps(value)
+
+
+def short(value: Value) -> Value:
+    """A value that may be a long text, as a table shows it."""
+    return f"{value[: LONGEST - 3]}..." if isinstance(value, str) and len(value) > LONGEST else value
 
 
 def printable(text: str) -> str:
@@ -99,9 +122,7 @@ def _boxed(columns: Sequence[str], cells: Sequence[Sequence[str]], right: Sequen
     Console().print(table)
 
 
-def _aligned(columns: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
-    lines = [columns, *cells]
-    widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
+def _aligned(lines: Sequence[Sequence[str]], widths: Sequence[int], right: Sequence[bool]) -> None:
     for line in lines:
         padded = (
             cell.rjust(width) if is_number else cell.ljust(width)

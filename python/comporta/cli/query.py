@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
@@ -59,11 +58,7 @@ def query(
 def flat(answer: Answer) -> Iterator[dict[str, output.Value]]:
     """The rows of a table that an answer makes: a row an item for `top`, a column a rank for `quantiles`."""
     bucket = {} if answer["start"] is None else {"start": answer["start"], "end": answer["end"]}
-    # Labels, in which thousands are not separated: 2015 is a year.
-    group = {
-        name: label if isinstance(label, str | None) else json.dumps(label)
-        for name, label in answer["group"].items()
-    }
+    group = {name: output.label(value) for name, value in answer["group"].items()}
     for value in _parts(answer["value"]):
         yield {**bucket, **group, **value}
 

@@ -17,7 +17,7 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any
 
-from cassandra.query import BatchStatement, BatchType, BoundStatement, Statement
+from cassandra.query import BoundStatement
 
 from comporta.sinks.cassandra.generations import Facts
 from comporta.sinks.cassandra.session import Session
@@ -26,8 +26,6 @@ from comporta.sinks.contract import Cell
 
 HOUR = 3600
 SLOTS = 16
-BATCH_BYTES = 64 << 10
-BATCH_ROWS = 512
 CELLS_OF_A_READ = {"top": 10, "quantiles": 100}
 """So that an answer is some MiB: by kind, as sketches are large."""
 CELLS_OF_ANY_READ = 200
@@ -74,7 +72,9 @@ class Rows:
         self._session.execute_all(
             batch
             for (metric, span), found in spans.items()
-            for batch in self._batches(generation, facts, metric, partition, span, upto, now, found)
+            for batch in self._session.batched(
+                self._inserts_of(generation, facts, metric, partition, span, upto, now, found)
+            )
         )
 
     def _list(
@@ -101,7 +101,7 @@ class Rows:
             self._known.clear()
         self._known.update(new)
 
-    def _batches(
+    def _inserts_of(
         self,
         generation: str,
         facts: Facts,
@@ -111,28 +111,17 @@ class Rows:
         upto: int,
         now: int,
         rows: list[Row],
-    ) -> Iterator[Statement]:
-        """Batches of one Cassandra partition, each of which is one mutation there."""
+    ) -> Iterator[tuple[BoundStatement, int]]:
+        """A statement for each row of one Cassandra partition, and its size."""
         place = [generation.encode(), metric.encode(), partition.encode(), _bigint(span)]
         timestamp = _bigint(upto)
         ttls = {bucket: _int(facts.ttl(metric, bucket, now) or 0) for bucket in {row[0] for row in rows}}
-        batch, size = self._batch(), 0
         for bucket, key, state in rows:
             form, columns = encoded(state)
             insert = BoundStatement(self._inserts[form])
             text = key.encode()
             insert.values = [*place, _bigint(bucket * 1000), text, *columns, timestamp, ttls[bucket]]
-            if len(batch) == BATCH_ROWS or size > BATCH_BYTES:
-                yield batch
-                batch, size = self._batch(), 0
-            batch.add(insert)
-            size += len(text) + sum(map(len, columns))
-        yield batch
-
-    def _batch(self) -> BatchStatement:
-        batch = BatchStatement(BatchType.UNLOGGED, consistency_level=self._session.consistency.rows)
-        batch.is_idempotent = True
-        return batch
+            yield insert, len(text) + sum(map(len, columns))
 
     def read(
         self, generation: str, facts: Facts, partition: str, metric: str, cells: Sequence[Cell]

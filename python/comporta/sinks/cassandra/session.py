@@ -48,7 +48,7 @@ from cassandra.protocol import (
     ServerError,
     TruncateError,
 )
-from cassandra.query import PreparedStatement, Statement
+from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement, Statement
 
 from comporta.addresses import CassandraAddress
 from comporta.errors import StoreError
@@ -64,6 +64,8 @@ SECOND_TRY = 2.0  # seconds until another node is asked as well
 LONGEST_PAUSE = 10.0  # seconds between two tries
 NOTICE_EVERY = 5.0  # seconds between two log lines that say the same
 IN_FLIGHT = 32  # requests of one caller that wait for answers
+BATCH_BYTES = 64 << 10
+BATCH_ROWS = 512
 CAS_WRITE_UNKNOWN = 0x1700  # of the native protocol, version 5; the driver has no class for it
 AWAY = (
     ConnectionBusy,
@@ -154,6 +156,22 @@ class Session:
         """Run one statement with many values, a bounded number at once."""
         self.execute_all(self.bind(query, *row) for row in values)
 
+    def batched(self, statements: Iterable[tuple[BoundStatement, int]]) -> Iterator[Statement]:
+        """Statements on one Cassandra partition, with their sizes, in batches: each is one mutation there."""
+        batch, size = self._batch(), 0
+        for statement, length in statements:
+            if len(batch) == BATCH_ROWS or size > BATCH_BYTES:
+                yield batch
+                batch, size = self._batch(), 0
+            batch.add(statement)
+            size += length
+        yield batch
+
+    def _batch(self) -> BatchStatement:
+        batch = BatchStatement(BatchType.UNLOGGED, consistency_level=self.consistency.rows)
+        batch.is_idempotent = True
+        return batch
+
     def execute_all(self, statements: Iterable[Statement]) -> None:
         """Execute all, a bounded number at once."""
         for _ in self.stream(statements):
@@ -180,6 +198,14 @@ class Session:
             self.wait(result.fetch_next_page)
             rows += result.current_rows
         return rows
+
+    def pages(self, statement: Statement) -> Iterator[list[Any]]:
+        """The rows of an answer of any length, as many at once as come at once."""
+        result = self.wait(lambda: self._session.execute(statement))
+        yield list(result.current_rows)
+        while result.has_more_pages:
+            self.wait(result.fetch_next_page)
+            yield list(result.current_rows)
 
     def wait(self, work: Callable[[], Answer]) -> Answer:
         """Try until it is answered, with pauses that grow and differ, so that not all return at once."""

@@ -26,6 +26,10 @@ def begin(sink: Sink, definition: Definition, source: str, start: str) -> Genera
         logger.info("counted from now on: %s", ", ".join(change.added))
     if change.removed:
         logger.info("not counted any more: %s", ", ".join(change.removed))
+    if change.fields_added:
+        logger.info("kept of rows from now on: %s", ", ".join(change.fields_added))
+    if change.fields_removed:
+        logger.info("not kept of rows any more: %s", ", ".join(change.fields_removed))
     if change.generation != generation:
         sink.redefine(change.generation)
     generation = change.generation

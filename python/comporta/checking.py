@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from comporta.definition import Pipeline
 from comporta.event_time import TimeReader
 from comporta.groups import Grouping, key_text, number
+from comporta.kept import row_texts
 from comporta.metrics.contract import Takes
 from comporta.records import Decoded, Failure
 from comporta.rows import Rows
@@ -25,13 +26,15 @@ class Checked:
     """Rows as columns. What stands in a row whose record has failed means nothing.
 
     `times` are milliseconds since 1970; `texts` are canonical, `numbers` finite, by field. `keys` are groups
-    by the fields of a key; the identity of a group is its key.
+    by the fields of a key; the identity of a group is its key. `kept` is what is kept of each row, as text,
+    and empty where nothing is.
     """
 
     times: Sequence[int | None]
     texts: dict[str, list[str]]
     numbers: dict[str, Sequence[int | float | None]]
     keys: dict[tuple[str, ...], Grouping]
+    kept: list[str]
 
 
 class Checker:
@@ -46,7 +49,8 @@ class Checker:
         self._limits = [(metric.of, metric.longest) for metric in metrics if metric.takes is Takes.TEXTS]
         grouped = [field for by in self._keys for field in by]
         ids = [pipeline.dedup.field] if pipeline.dedup else []
-        self._texts = _fields([*grouped, *(of for of, _ in self._limits), *ids])
+        self._kept = pipeline.rows
+        self._texts = _fields([*grouped, *(of for of, _ in self._limits), *ids, *self._kept])
         self.fields = _fields([TIME, *self._texts, *self._numbers])
 
     def check(self, decoded: Decoded, rows: Rows) -> Checked:
@@ -61,7 +65,10 @@ class Checker:
                 _limit(texts[of], longest, _bad(rows, of))
         numbers = {field: number_column(columns[field], _bad(rows, field)) for field in self._numbers}
         keys = {by: _keys([texts[field] for field in by], rows) for by in self._keys}
-        return Checked(times, texts, numbers, keys)
+        kept = (
+            row_texts({field: texts[field] for field in self._kept}, _bad(rows, None)) if self._kept else []
+        )
+        return Checked(times, texts, numbers, keys, kept)
 
     def _recorded_times(
         self, times: Sequence[int | None], decoded: Decoded, rows: Rows

@@ -15,6 +15,7 @@ from comporta.checking import Checked, Checker
 from comporta.definition import Pipeline
 from comporta.event_ids import Claims, fresh_rows
 from comporta.formats import decode
+from comporta.kept import output_rows
 from comporta.payloads import Result
 from comporta.records import Batch, Decoded
 from comporta.rows import Rows
@@ -78,6 +79,7 @@ class Computation:
                 for metric in self._pipeline.metrics
             },
             "letters": decoded.letters(rows.failures),
+            "output": self._output(decoded, rows, checked, kept),
             "late": len(fresh) - len(timely),
             "expired": expired,
             "without_id": without_id,
@@ -144,6 +146,17 @@ class Computation:
                 )
         return cells
 
+    def _output(self, decoded: Decoded, rows: Rows, checked: Checked, kept: Sequence[int]) -> bytes | None:
+        """What is kept of those rows, with the times that their retention runs from, if there is one."""
+        if not self._pipeline.rows or not kept:
+            return None
+        times = None
+        if self._pipeline.retention is not None:
+            arrival = decoded.batch.arrival_ms
+            found = [checked.times[row] for row in kept]
+            times = [(arrival if time is None else time) // 1000 for time in found]
+        return output_rows(decoded, rows.records, checked.kept, kept, times)
+
 
 def _kept(rows: Sequence[int], cells: CellsBy) -> tuple[Sequence[int], int]:
     """The rows that are in some cell, and how many are missing in some because their bucket has expired."""
@@ -163,4 +176,6 @@ def _uses(pipeline: Pipeline) -> dict[str, str]:
             uses.setdefault(metric.of, f"the metric {metric.name!r} is of")
     if pipeline.dedup and pipeline.dedup.field:
         uses.setdefault(pipeline.dedup.field, "is the event id")
+    for field in pipeline.rows:
+        uses.setdefault(field, "is kept of each row")
     return uses

@@ -1,8 +1,8 @@
 """An SQLite file as Comporta keeps one: checked, written in transactions, waited for when it is away.
 
-Everything embedded lives in one file with one schema: generations, checkpoints, rows, dead letters, the
-replay log and claims. Readers never wait for the writer (write-ahead log), and writers take turns (`BEGIN
-IMMEDIATE`).
+Everything embedded lives in one file with one schema: generations, checkpoints, rows, output rows, dead
+letters, the replay log and claims. Readers never wait for the writer (write-ahead log), and writers take
+turns (`BEGIN IMMEDIATE`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 APPLICATION_ID = 0x436F6D70  # "Comp"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SMALLEST = (
     512  # bytes of the smallest database; SQLite would overwrite a file that is smaller, whatever it holds
 )
@@ -35,6 +35,18 @@ LONGEST_PAUSE = 10.0  # seconds between two tries at a file that is locked or a 
 
 # What goes away by itself or by an administrator's hand. Waiting for anything else would hide a mistake.
 PASSING = ("locked", "busy", "full", "disk i/o error", "unable to open database file")
+
+# A row's time is null where nothing expires, and then the index does not hold it, and costs nothing.
+OUTPUT_ROWS = """
+CREATE TABLE output_rows (
+    partition INTEGER NOT NULL,
+    "offset" INTEGER NOT NULL,
+    "index" INTEGER NOT NULL,
+    time INTEGER,
+    row TEXT NOT NULL,
+    PRIMARY KEY (partition, "offset", "index")) WITHOUT ROWID;
+CREATE INDEX output_row_times ON output_rows (partition, time) WHERE time IS NOT NULL;
+"""
 
 SCHEMA = f"""
 CREATE TABLE generations (
@@ -73,7 +85,7 @@ CREATE TABLE rows (
     key TEXT NOT NULL,
     state NOT NULL,
     PRIMARY KEY (partition, metric, bucket, key)) WITHOUT ROWID;
-
+{OUTPUT_ROWS}
 CREATE TABLE letters (
     generation TEXT NOT NULL,
     partition TEXT NOT NULL,
@@ -118,6 +130,10 @@ CREATE TABLE claims (
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 """
+
+ADDED = {2: f"{OUTPUT_ROWS} PRAGMA user_version = 3"}
+"""What makes a file of an earlier version one of the next. An older Comporta then refuses it, as it must: one
+that deletes what it knows of a partition, and not its output rows, leaves them to the next of that number."""
 
 
 class Database:
@@ -179,6 +195,9 @@ class Database:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if application == APPLICATION_ID:
+            while version in ADDED:
+                _run(connection, ADDED[version])
+                version += 1
             if version != SCHEMA_VERSION:
                 raise StoreError(
                     f"{self.path}: its tables have version {version}, and this Comporta reads version"
@@ -187,8 +206,7 @@ class Database:
         elif tables:
             raise StoreError(f"{self.path}: this is another program's database; name another file")
         else:
-            for statement in SCHEMA.split(";"):
-                connection.execute(statement)
+            _run(connection, SCHEMA)
 
     def _transaction(self, begin: str, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
         connection = self.connection
@@ -214,6 +232,12 @@ class Database:
                 logger.warning("%s: %s; waiting, nothing is lost", self.path, error)
             time.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(LONGEST_PAUSE, pause * 2)
+
+
+def _run(connection: sqlite3.Connection, statements: str) -> None:
+    """Execute statements as part of the transaction that is open."""
+    for statement in statements.split(";"):
+        connection.execute(statement)
 
 
 def database_path(url: str) -> Path:

@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Literal, TypedDict, TypeVar
 
@@ -29,7 +29,10 @@ class DedupDefinition(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Definition:
-    """A pipeline without its code: what every process of it must agree on. Durations are in seconds."""
+    """A pipeline without its code: what every process of it must agree on. Durations are in seconds.
+
+    `rows` are the fields that are kept of each counted row.
+    """
 
     name: str
     file: str
@@ -39,6 +42,7 @@ class Definition:
     late: int | None
     retention: int | None
     metrics: list[MetricDefinition]
+    rows: list[str] = field(default_factory=list)  # stored definitions of an earlier time have none
 
     def to_json(self) -> str:
         """The definition as a JSON object."""
@@ -97,6 +101,10 @@ class Pipeline:
     them. Rows older than `late` when they arrive are dropped and counted (default: none are). Results are
     kept for `retention` (default: for ever).
 
+    `rows` names fields that are kept of each counted row, beside what is counted (default: none are). Each
+    row is kept exactly once, at the position of its record, and `comporta rows` shows it. Values are as in
+    `by`: text, numbers, booleans, null; datetimes become ISO 8601 text in UTC, bytes must be UTF-8.
+
     Raises `DefinitionError`, with file and line, for what is not valid.
     """
 
@@ -110,6 +118,7 @@ class Pipeline:
         ordered_by: Literal["partition"] | None = None,
         late: str | None = None,
         retention: str | None = None,
+        rows: str | Iterable[str] | None = None,
     ) -> None:
         self.name = options.name(name, "a pipeline")
         self.metrics = _metrics(metrics)
@@ -124,6 +133,7 @@ class Pipeline:
         self.ordered_by = ordered_by
         self.late = None if late is None else options.duration(late, "late")
         self.retention = None if retention is None else options.duration(retention, "retention")
+        self.rows = () if rows is None else _rows(rows)
         self.file, self.line = options.caller()
         self._transform: Transform | None = None
 
@@ -174,6 +184,7 @@ class Pipeline:
             late=self.late,
             retention=self.retention,
             metrics=[metric.definition() for metric in self.metrics],
+            rows=list(self.rows),
         )
 
     def __repr__(self) -> str:
@@ -206,6 +217,15 @@ def _metrics(metrics: object) -> tuple[Metric[Any], ...]:
         if names.count(name) > 1:
             raise invalid(f"two metrics are called {name!r}; give each a name of its own")
     return found
+
+
+def _rows(value: object) -> tuple[str, ...]:
+    fields = options.fields(value, "rows")
+    if not fields:
+        raise invalid(
+            'rows=[] keeps nothing of a row; write, for example, rows=["time", "status"], or leave it out'
+        )
+    return fields
 
 
 def _time_format(value: object) -> str:

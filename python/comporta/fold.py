@@ -2,7 +2,8 @@
 
 Results are folded in in order. `snapshot` takes what changed since the last one, as whole values; folding
 goes on while it is flushed, and a row that it holds stays in memory until the flush has taken effect, because
-the sink still has the older value. Rows are read from the sink when they are touched first.
+the sink still has the older value. Rows are read from the sink when they are touched first. Output rows are
+only gathered, packed as they came.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class Fold:
         self._rows: dict[str, dict[Cell, Any]] = {name: {} for name in metrics}
         self._dirty: dict[str, set[Cell]] = {name: set() for name in metrics}
         self._letters: list[Letter] = []
+        self._output: list[bytes] = []
         self._replayed: set[LetterId] = set()
         self._noted: Counter[str] = Counter()
         self._noted_flushing: Counter[str] = Counter()
@@ -58,6 +60,8 @@ class Fold:
         for name, columns in result["metrics"].items():
             self._fold_metric(name, columns)
         self._letters += result["letters"]
+        if result["output"] is not None:
+            self._output.append(result["output"])
         self._noted.update({name: result[name] for name in ROWS})  # type: ignore[literal-required]
         self._grow(size)
         self.ledger += ledger
@@ -109,9 +113,10 @@ class Fold:
             for name, dirty in self._dirty.items()
             if dirty
         }
-        self._flushing = Snapshot(self._decided, after, rows, self._letters, frozenset(self._replayed))
+        replayed = frozenset(self._replayed)
+        self._flushing = Snapshot(self._decided, after, rows, self._letters, replayed, self._output)
         self._dirty = {name: set() for name in self._metrics}
-        self._letters, self._replayed, self.unflushed = [], set(), 0
+        self._letters, self._replayed, self._output, self.unflushed = [], set(), [], 0
         self._noted_flushing, self._noted = self._noted, Counter()
         return self._flushing
 
@@ -121,6 +126,7 @@ class Fold:
         Returns how many rows of it were not counted as others are, by the names of `notes.ROWS`.
         """
         self._decided = snapshot.after
+        self.size -= self._output_flushing()
         self._flushing = None
         return {name: self._noted_flushing[name] for name in ROWS}
 
@@ -130,7 +136,11 @@ class Fold:
         for name, rows in self._rows.items():
             kept = self._dirty[name].union(flushing.get(name, ()))
             self._rows[name] = {cell: rows[cell] for cell in kept}
-        self.size = self.unflushed
+        self.size = self.unflushed + self._output_flushing()
+
+    def _output_flushing(self) -> int:
+        """Bytes of output rows that leave memory once their flush has taken effect."""
+        return sum(map(len, self._flushing.output)) if self._flushing else 0
 
 
 def _size(state: Any) -> int:

@@ -42,11 +42,13 @@ class Generation:
 
 @dataclass(frozen=True)
 class Change:
-    """What a new definition makes of a generation: it, and what metrics it adds and removes."""
+    """What a new definition makes of a generation: it, and what metrics and fields of rows come and go."""
 
     generation: Generation
     added: list[str]
     removed: list[str]
+    fields_added: list[str]
+    fields_removed: list[str]
 
 
 def redefined(generation: Generation, definition: Definition) -> Change:
@@ -66,6 +68,8 @@ def redefined(generation: Generation, definition: Definition) -> Change:
         replace(generation, definition=definition, retired=kept),
         [name for name in now if name not in before],
         removed,
+        fields_added=[field for field in definition.rows if field not in generation.definition.rows],
+        fields_removed=[field for field in generation.definition.rows if field not in definition.rows],
     )
 
 

@@ -38,11 +38,30 @@ class Columns(TypedDict):
     deltas: list[Any]
 
 
+class OutputRows(TypedDict):
+    """What is kept of a batch's rows, as columns of equal length: each a JSON object, in text.
+
+    `partition` and `offsets` are the positions of their records, those of its source for a replayed one;
+    `indexes` say which of its record's rows each is. `times` are seconds since 1970, where there is a
+    retention, which runs from then.
+    """
+
+    partition: str
+    offsets: list[int]
+    indexes: list[int]
+    times: list[int] | None
+    rows: list[str]
+
+
 class Result(TypedDict):
-    """What a batch came to: metrics' deltas by name, dead letters, and counts of rows for the log."""
+    """What a batch came to: metrics' deltas by name, dead letters, and counts of rows for the log.
+
+    `output` are `OutputRows`, packed, as the store only passes them on; None where no rows are kept.
+    """
 
     metrics: dict[str, Columns]
     letters: list[Letter]
+    output: bytes | None
     late: int
     expired: int
     without_id: int

@@ -39,7 +39,7 @@ MOST_MEMORY = 256 << 20
 MOST_UNFLUSHED = 64 << 20
 OWNER_POLL = 0.2  # seconds between two looks at whether another run has let go of the pipeline
 OWNER_NOTICE = 2.0  # seconds between two frames that say who holds it
-EXPIRE_EVERY = 3600.0
+EXPIRE_EVERY = 60.0  # seconds; what expires in that time is about as much as came in it
 EXPIRE_LATE = (
     3600  # seconds that rows are kept beyond `retention`, as what was on its way may still touch them
 )
@@ -193,6 +193,7 @@ class Store:
         for metric in generation.definition.metrics + generation.retired:
             if metric["every"] is not None:
                 self._sink.expire(generation.id, metric["name"], ended - metric["every"])
+        self._sink.expire_output_rows(generation.id, ended)
 
     def _conclude(self, id: int, snapshot: Snapshot, decided: bool) -> None:
         partition = snapshot.after.partition

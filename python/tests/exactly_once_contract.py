@@ -2,17 +2,20 @@
 
 Owners fold and flush; they are killed between any two operations, or replaced and go on as zombies. Every run
 of a record may choose other groups, and may fail. Producers repeat themselves, dead letters are replayed more
-than once. At the end everything is finished, and every event must be counted exactly once in every metric.
+than once. At the end everything is finished, and every event must be counted exactly once in every metric,
+and have exactly one output row, at its source position, that says what was counted of it.
 """
 
 from __future__ import annotations
 
+import json
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from steps import assigned, generation, metric
+from steps import assigned, generation, metric, output
 from steps import letter as dead_letter
 
 from comporta import dead
@@ -150,10 +153,21 @@ class Owner:
                 ),
             },
             letters=[self.letter(record) for record in failing],
+            output=self.output(counted, buckets, keys),
             late=0,
             expired=0,
             without_id=0,
         )
+
+    def output(self, counted: list[Record], buckets: list[int], keys: list[str]) -> bytes | None:
+        """An output row for each record, any one of its rows, that tells of its event what was counted."""
+        if not counted:
+            return None
+        rows = {
+            (record.source[1], self.world.rnd.randrange(2)): json.dumps([record.event, bucket, key])
+            for record, bucket, key in zip(counted, buckets, keys, strict=True)
+        }
+        return output(rows, partition=counted[0].source[0])
 
     def letter(self, record: Record) -> Letter:
         partition, offset, attempt = record.source
@@ -258,7 +272,23 @@ class ExactlyOnceContract:
             play(world)
             assert str(total(world, "events")) == "1" * len(events), f"seed {seed}"
             assert total(world, "requests") == len(events), f"seed {seed}"
+            self.check_output(world, events, f"seed {seed}")
             self.check_ledger(world, records=len(sent), events=len(events))
+
+    def check_output(self, world: World, events: range, seed: str) -> None:
+        found = list(world.sink.output_rows(world.generation.id, PARTITIONS))
+        places = {
+            (partition, record.offset): record.event
+            for partition in PARTITIONS[:2]
+            for record in world.logs[partition]
+        }
+        told = [json.loads(row.row) for row in found]
+        assert [places[row.partition, row.offset] for row in found] == [event for event, *_ in told], seed
+        assert sorted(event for event, *_ in told) == list(events), seed
+        requests: Counter[tuple[int, str]] = Counter()
+        for bucket, key, count in world.sink.rows(world.generation.id, "requests", None, None):
+            requests[bucket, key] += count
+        assert Counter((bucket, key) for _, bucket, key in told) == requests, seed
 
     def check_ledger(self, world: World, records: int, events: int) -> None:
         lines = audit(world.sink, world.generation.pipeline)

@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from steps import assigned, definition, generation, letter, metric, step
+from steps import assigned, definition, generation, letter, metric, output, step
 
 from comporta.errors import SupersededError
 from comporta.generations import Generation
 from comporta.groups import LONGEST_KEY
+from comporta.kept import LONGEST_ROW
 from comporta.payloads import Origin
 from comporta.sinks import Checkpoint, Ledger, Sink
 
@@ -101,16 +102,20 @@ class SinkContract:
     def test_what_is_not_current_is_forgotten(
         self, sink: Sink, current: Generation, opened: Checkpoint
     ) -> None:
-        sink.flush(current.id, [step(opened, 10, {"requests": {(0, "[]"): 1}}, replayed=[("file-1", 3, 0)])])
+        rows = output({(3, 0): "{}", (1 << 40, 0): "{}"})
+        old = step(opened, 10, {"requests": {(0, "[]"): 1}}, replayed=[("file-1", 3, 0)], output=[rows])
+        sink.flush(current.id, [old])
         new = generation()
         sink.install(new, instead_of=current.id)
         (checkpoint,) = sink.open(new.id, [assigned("file-1")])
-        sink.flush(new.id, [step(checkpoint, 10, {"requests": {(0, "[]"): 5}})])
+        sink.flush(new.id, [step(checkpoint, 10, {"requests": {(0, "[]"): 5}}, output=[rows])])
         sink.forget("access-log")
         assert sink.checkpoints(current.id) == []
         assert list(sink.rows(current.id, "requests", None, None)) == []
         assert sink.was_replayed(current.id, [("file-1", 3, 0)]) == set()
+        assert list(sink.output_rows(current.id, ["file-1"])) == []
         assert list(sink.rows(new.id, "requests", None, None)) == [(0, "[]", 5)]
+        assert [row.offset for row in sink.output_rows(new.id, ["file-1"])] == [3, 1 << 40]
 
     # Opening
 
@@ -177,11 +182,13 @@ class SinkContract:
             {"requests": {(0, "[]"): 9, (5, "[]"): 9}},
             letters=[letter(3)],
             replayed=[("file-1", 3, 0)],
+            output=[output({(3, 0): "{}"})],
         )
         assert connect().flush(current.id, [zombie]) == [False]
         assert connect().checkpoints(current.id) == [winner.after]
         assert list(connect().rows(current.id, "requests", None, None)) == [(0, "[]", 1)]
         assert connect().was_replayed(current.id, [("file-1", 3, 0)]) == set()
+        assert list(connect().output_rows(current.id, ["file-1"])) == []
 
     def test_two_flushes_that_end_at_one_offset_are_told_apart(
         self, connect: Connect, current: Generation, opened: Checkpoint
@@ -198,10 +205,12 @@ class SinkContract:
     def test_a_flush_that_took_effect_may_be_asked_for_again(
         self, sink: Sink, current: Generation, opened: Checkpoint
     ) -> None:
-        snapshot = step(opened, 20, {"requests": {(0, "[]"): 1}}, letters=[letter(3)])
+        rows = output({(3, 0): "{}"})
+        snapshot = step(opened, 20, {"requests": {(0, "[]"): 1}}, letters=[letter(3)], output=[rows])
         assert sink.flush(current.id, [snapshot]) == [True]
         assert sink.flush(current.id, [snapshot]) == [True]
         assert sink.checkpoints(current.id) == [snapshot.after]
+        assert list(sink.output_rows(current.id, ["file-1"])) == [("file-1", 3, 0, "{}")]
 
     def test_a_partition_that_lost_takes_no_other_with_it(self, sink: Sink, current: Generation) -> None:
         one, two = sink.open(current.id, [assigned("file-1"), assigned("file-2")])
@@ -295,6 +304,59 @@ class SinkContract:
         assert list(sink.rows(current.id, "requests", 0, 120)) == everything[1:3]
         assert list(sink.rows(current.id, "requests", 60, None)) == everything[2:]
         assert list(sink.rows(current.id, "requests", None, 0)) == everything[:1]
+
+    # Output rows
+
+    def test_output_rows_are_listed_by_partition_offset_and_index(
+        self, connect: Connect, sink: Sink, current: Generation
+    ) -> None:
+        one, two = sink.open(current.id, [assigned("file-1"), assigned("file-2")])
+        places = [
+            (offset, index) for offset in (0, 5, 9_999, 10_000, 123_456, 1 << 40) for index in (0, 1, 7)
+        ]
+        rows = {place: f'{{"n":{number}}}' for number, place in enumerate(places)}
+        some, others = dict(list(rows.items())[::2]), dict(list(rows.items())[1::2])
+        first = step(one, 5, output=[output(dict(reversed(others.items()))), output({})])
+        second = step(two, 5, output=[output(rows, partition="file-2")])
+        assert sink.flush(current.id, [first, second]) == [True, True]
+        assert sink.flush(current.id, [step(first.after, 9, output=[output(some)])]) == [True]
+        listed = [(offset, index, row) for (offset, index), row in rows.items()]
+        for chosen in (["file-2", "file-1"], ["file-1"], []):
+            found = connect().output_rows(current.id, chosen)
+            assert list(found) == [(partition, *row) for partition in chosen for row in listed]
+
+    def test_output_rows_of_a_replayed_letter_lie_where_its_record_is(
+        self, sink: Sink, current: Generation
+    ) -> None:
+        source, replay = sink.open(current.id, [assigned("file-1"), assigned("replay")])
+        moved = step(source, 50_000, output=[output({(3, 0): "[3]", (40_000, 0): "[5]"})])
+        sink.flush(current.id, [moved])
+        sink.flush(current.id, [step(replay, 1, output=[output({(30_000, 0): "[4]"})])])
+        found = list(sink.output_rows(current.id, ["file-1", "replay"]))
+        assert [(row.partition, row.row) for row in found] == [("file-1", f"[{n}]") for n in (3, 4, 5)]
+
+    def test_output_rows_of_a_partition_that_was_never_opened_stop_nothing(
+        self, sink: Sink, current: Generation, opened: Checkpoint
+    ) -> None:
+        stray = output({(3, 0): "{}"}, partition="made-up")
+        rows = output({(4, 0): "{}"})
+        assert sink.flush(current.id, [step(opened, 5, output=[stray, rows])]) == [True]
+        assert [row.offset for row in sink.output_rows(current.id, ["file-1"])] == [4]
+
+    def test_output_rows_may_be_any_text(self, sink: Sink, current: Generation, opened: Checkpoint) -> None:
+        texts = ["", '{"é🐍":"\\u0000"}', "x" * LONGEST_ROW, "é" * (LONGEST_ROW // 2)]
+        rows = {(0, index): text for index, text in enumerate(texts)}
+        assert sink.flush(current.id, [step(opened, 5, output=[output(rows)])]) == [True]
+        assert [row.row for row in sink.output_rows(current.id, ["file-1"])] == texts
+
+    def test_old_output_rows_expire(self, sink: Sink, current: Generation) -> None:
+        one, two = sink.open(current.id, [assigned("file-1"), assigned("file-2")])
+        old, new = output({(3, 0): "{}", (5, 0): "{}"}, times=[9, 10]), output({(4, 0): "{}"})
+        others = output({(3, 0): "{}"}, partition="file-2", times=[0])
+        sink.flush(current.id, [step(one, 5, output=[old, new]), step(two, 5, output=[others])])
+        sink.expire_output_rows(current.id, 10)
+        found = sink.output_rows(current.id, ["file-1", "file-2"])
+        assert [(row.partition, row.offset) for row in found] == [("file-1", 4), ("file-1", 5)]
 
 
 def current_of(sink: Sink) -> Generation:

@@ -11,7 +11,7 @@ from comporta.definition import Definition
 from comporta.generations import Generation
 from comporta.letters import LetterId
 from comporta.metrics.contract import MetricDefinition
-from comporta.payloads import AssignedPartition, Letter
+from comporta.payloads import AssignedPartition, Letter, OutputRows, pack
 from comporta.sinks import Checkpoint, Ledger, Snapshot
 from comporta.sinks.contract import Cell
 
@@ -24,7 +24,7 @@ def metric(name: str, kind: str = "count", **options: Any) -> MetricDefinition:
     return {**whole, **options}  # type: ignore[typeddict-item]
 
 
-def definition(*metrics: MetricDefinition, name: str = "access-log") -> Definition:
+def definition(*metrics: MetricDefinition, name: str = "access-log", rows: Sequence[str] = ()) -> Definition:
     """A pipeline's definition."""
     return Definition(
         name=name,
@@ -35,6 +35,7 @@ def definition(*metrics: MetricDefinition, name: str = "access-log") -> Definiti
         late=None,
         retention=None,
         metrics=list(metrics) or [metric("requests", by=["status"], every=60)],
+        rows=list(rows),
     )
 
 
@@ -79,6 +80,7 @@ def step(
     letters: Sequence[Letter] = (),
     replayed: Sequence[LetterId] = (),
     ledger: Ledger | None = None,
+    output: Sequence[bytes] = (),
 ) -> Snapshot:
     """A flush from `before` to `upto`, in which `ledger` more records ended."""
     after = replace(
@@ -88,4 +90,18 @@ def step(
         mark=b"mark-%d" % upto,
         ledger=before.ledger + (ledger or Ledger(consumed=1, counted=1)),
     )
-    return Snapshot(before, after, rows or {}, letters, frozenset(replayed))
+    return Snapshot(before, after, rows or {}, letters, frozenset(replayed), output)
+
+
+def output(
+    rows: Mapping[tuple[int, int], str], *, partition: str = "file-1", times: Sequence[int] | None = None
+) -> bytes:
+    """Output rows by offset and index, as a worker says them."""
+    columns = OutputRows(
+        partition=partition,
+        offsets=[offset for offset, _ in rows],
+        indexes=[index for _, index in rows],
+        times=None if times is None else list(times),
+        rows=list(rows.values()),
+    )
+    return pack(columns)

@@ -105,6 +105,17 @@ def errors(outcome: Outcome) -> list[str]:
     return [letter["error"] for letter in outcome.result["letters"]]
 
 
+def output(outcome: Outcome) -> dict[tuple[str, int, int], Any]:
+    """What is kept of rows, by partition, offset and index."""
+    if outcome.result["output"] is None:
+        return {}
+    kept = unpack(outcome.result["output"])
+    rows = zip(kept["offsets"], kept["indexes"], kept["rows"], strict=True)
+    found = {(kept["partition"], offset, index): json.loads(row) for offset, index, row in rows}
+    assert len(found) == len(kept["rows"])
+    return found
+
+
 def test_rows_are_grouped_by_bucket_and_key() -> None:
     made = pipeline(
         c.count("n", by=["status", "method"], every="1m"),
@@ -460,20 +471,25 @@ def test_however_the_records_are_cut_the_results_are_the_same(batch: Any, choice
         metrics=[c.count("n", by="by", every="1m"), c.sum("s", of="x", by="by"), c.distinct("d", of="by")],
         dedup=c.by_id("id"),
         late="2m",
+        rows=["x", "by", "time"],
     )
     made.transform(lambda value: batch[int(value)])
     payload = [b"%d" % index for index in range(len(batch))]
     whole = run(made, of_records(*payload), ClaimStore())
 
     claims, total, results = ClaimStore(), Counter[str](), []
+    kept: dict[tuple[str, int, int], Any] = {}
     at = 0
     while at < len(payload):
         size = choice.randint(1, 4)
         part = run(made, of_records(*payload[at : at + size], first=at), claims)
         total.update(counted=part.counted, dropped=part.dropped, duplicates=part.duplicates, dead=part.dead)
         results.append(part.result)
+        kept.update(output(part))
         at += size
     assert (total["counted"], total["dropped"], total["duplicates"], total["dead"]) == ends(whole)
+    assert kept == output(whole)
+    assert len({offset for _, offset, _ in kept}) == whole.counted
     for metric in made.metrics:
         cells: dict[tuple[int, str], Any] = {}
         for result in results:

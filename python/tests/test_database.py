@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from comporta.database import Database, database_path
+from comporta.database import SCHEMA_VERSION, Database, database_path
 from comporta.errors import StoreError, UsageError
 
 
@@ -36,6 +36,23 @@ def test_a_file_is_made_with_its_folders_and_may_be_opened_again(path: Path) -> 
     for _ in range(2):
         Database(path, create=True, durable=True).write(fill)
     assert Database(path, create=False, durable=False).read(count) == 2
+
+
+def test_a_file_of_an_earlier_version_is_given_what_it_lacks(path: Path, database: Database) -> None:
+    def age(connection: sqlite3.Connection) -> None:
+        fill(connection)
+        connection.execute("DROP TABLE output_rows")
+        connection.execute("PRAGMA user_version = 2")
+
+    def tables(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+        return connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
+
+    new = database.read(tables)
+    database.write(age)
+    renewed = Database(path, create=False, durable=False)
+    assert renewed.read(tables) == new
+    assert renewed.read(count) == 1
+    assert renewed.connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
 
 
 def test_a_file_that_is_missing_is_not_made_by_readers(path: Path) -> None:

@@ -23,6 +23,7 @@ def full() -> c.Pipeline:
         ordered_by="partition",
         late="7d",
         retention="400d",
+        rows=["time", "path"],
         metrics=[
             c.count("requests", by=["status", "method"], every="1m"),
             c.top("pages", of="path", k=50, every="2h"),
@@ -53,6 +54,7 @@ def test_definition_says_all_in_seconds() -> None:
             {"name": "pages", "kind": "top", "of": "path", "by": [], "every": 7200, "k": 50},
             {"name": "typical", "kind": "mean", "of": "ms", "by": ["host"], "every": None, "k": None},
         ],
+        "rows": ["time", "path"],
     }
 
 
@@ -60,6 +62,22 @@ def test_definition_comes_back_from_json() -> None:
     definition = full().definition()
     assert Definition.from_json(definition.to_json()) == definition
     assert Definition.from_json(definition.to_json().encode()) == definition
+
+
+def test_definitions_that_were_stored_before_there_were_rows_keep_none() -> None:
+    definition = pipeline().definition()
+    stored = json.loads(definition.to_json())
+    del stored["rows"]
+    assert Definition.from_json(json.dumps(stored)) == definition
+    assert definition.rows == []
+
+
+def test_one_field_of_rows_needs_no_list() -> None:
+    assert pipeline(rows="path").definition().rows == ["path"]
+
+
+def test_what_is_kept_of_rows_is_part_of_the_meaning() -> None:
+    assert pipeline(rows=["a"]).definition().hash() != pipeline(rows=["b"]).definition().hash()
 
 
 def test_hash_is_of_the_meaning_not_of_the_place() -> None:
@@ -105,6 +123,10 @@ def test_ids_can_be_in_a_header_and_are_kept_a_day_by_default() -> None:
         (lambda: pipeline(ordered_by="key"), "ordered_by='key'", 'ordered_by="partition"'),
         (lambda: pipeline(late="soon"), "late='soon'", 'late="1m"'),
         (lambda: pipeline(retention="ever"), "retention='ever'", 'retention="1m"'),
+        (lambda: pipeline(rows=[]), "rows=[] keeps nothing", 'rows=["time", "status"]'),
+        (lambda: pipeline(rows=True), "rows=True", "no list of fields"),
+        (lambda: pipeline(rows=["a", 1]), "rows=1", 'rows="status"'),
+        (lambda: pipeline(rows=["a", "b", "a"]), "'a' twice", "each field once"),
     ],
 )
 def test_what_is_not_valid_is_said_with_what_would_be_right(make: Any, what: str, right: str) -> None:

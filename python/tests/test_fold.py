@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from steps import assigned, generation, letter, metric
+from steps import assigned, generation, letter, metric, output
 
 from comporta.fold import Fold
 from comporta.generations import Generation
@@ -51,17 +51,24 @@ def store(tmp_path: Path) -> Store:
 
 
 def result(
-    cells: dict[Cell, Any] | None = None, metric: str = "requests", letters: list[Letter] | None = None
+    cells: dict[Cell, Any] | None = None,
+    metric: str = "requests",
+    letters: list[Letter] | None = None,
+    output: bytes | None = None,
 ) -> Result:
     cells = cells or {}
     columns = Columns(
         buckets=[bucket for bucket, _ in cells], keys=[key for _, key in cells], deltas=list(cells.values())
     )
-    return Result(metrics={metric: columns}, letters=letters or [], late=0, expired=0, without_id=0)
+    return Result(
+        metrics={metric: columns}, letters=letters or [], output=output, late=0, expired=0, without_id=0
+    )
 
 
-def fold(fold: Fold, upto: int, cells: dict[Cell, Any] | None = None, **options: Any) -> None:
-    fold.fold(upto, b"mark-%d" % upto, ONE, result(cells, **options), size=100)
+def fold(
+    fold: Fold, upto: int, cells: dict[Cell, Any] | None = None, size: int = 100, **options: Any
+) -> None:
+    fold.fold(upto, b"mark-%d" % upto, ONE, result(cells, **options), size)
 
 
 def test_deltas_are_merged_into_their_rows(store: Store) -> None:
@@ -141,22 +148,64 @@ def test_what_it_takes_in_memory_is_known_and_goes_down(store: Store) -> None:
     assert partition.size == 0
 
 
+class TestOutputRows:
+    def test_they_are_flushed_as_they_came_each_once(self, store: Store) -> None:
+        partition = store.fold()
+        fold(partition, 10, output=output({(3, 0): "{}", (3, 1): "[1]"}))
+        fold(partition, 20)
+        snapshot = partition.snapshot()
+        assert snapshot
+        fold(partition, 30, output=output({(25, 0): "[2]"}))
+        assert snapshot.output == [output({(3, 0): "{}", (3, 1): "[1]"})]
+        assert store.sink.flush(store.generation.id, [snapshot]) == [True]
+        partition.decided(snapshot)
+        assert list(store.sink.output_rows(store.generation.id, ["file-1"])) == [
+            ("file-1", 3, 0, "{}"),
+            ("file-1", 3, 1, "[1]"),
+        ]
+        store.flush(partition)
+        found = store.sink.output_rows(store.generation.id, ["file-1"])
+        assert [row.offset for row in found] == [3, 3, 25]
+
+    def test_they_take_memory_until_they_are_flushed_and_no_longer(self, store: Store) -> None:
+        partition = store.fold()
+        rows = output({(3, 0): "x" * 1_000_000})
+        fold(partition, 10, {(0, "[1]"): 1}, size=len(rows), output=rows)
+        assert partition.size == partition.unflushed > 1_000_000
+        snapshot = partition.snapshot()
+        assert snapshot
+        partition.evict()
+        assert partition.unflushed == 0
+        assert partition.size > 1_000_000
+        fold(partition, 20, {(0, "[1]"): 1}, size=len(rows), output=rows)
+        assert partition.size > 2_000_000
+        store.sink.flush(store.generation.id, [snapshot])
+        partition.decided(snapshot)
+        assert 1_000_000 < partition.size < 1_100_000
+        store.flush(partition)
+        assert 0 < partition.size < 100_000
+
+
 class TestReplay:
     LETTER = ("file-1", 5, 0)
 
     def replay(self, fold: Fold, offset: int) -> None:
-        fold.fold_replay(offset + 1, self.LETTER, ONE, result({(0, "[1]"): 1}), size=100)
+        rows = output({(5, 0): f"[{offset}]"})
+        fold.fold_replay(offset + 1, self.LETTER, ONE, result({(0, "[1]"): 1}, output=rows), size=100)
 
     @pytest.fixture
     def partition(self, store: Store) -> Fold:
+        store.fold("file-1")
         partition = store.fold(REPLAY)
         self.replay(partition, 0)
         return partition
 
     def check(self, store: Store, upto: int) -> None:
-        (checkpoint,) = store.sink.checkpoints(store.generation.id)
+        _, checkpoint = store.sink.checkpoints(store.generation.id)
         assert (checkpoint.upto, checkpoint.ledger) == (upto, ONE)
         assert store.rows() == {(0, "[1]"): 1}
+        found = store.sink.output_rows(store.generation.id, ["file-1", REPLAY])
+        assert list(found) == [("file-1", 5, 0, "[0]")]
 
     def test_a_letter_is_remembered_before_it_is_flushed(self, store: Store, partition: Fold) -> None:
         self.replay(partition, 1)

@@ -18,6 +18,7 @@ def test_an_unchanged_definition_changes_nothing() -> None:
     current = generation(HITS, BYTES)
     change = redefined(current, definition(HITS, BYTES))
     assert (change.generation, change.added, change.removed) == (current, [], [])
+    assert (change.fields_added, change.fields_removed) == ([], [])
 
 
 def test_what_does_not_change_what_is_counted_is_taken_over() -> None:
@@ -33,6 +34,16 @@ def test_metrics_come_and_go_and_come_again() -> None:
     assert (second.added, second.removed, second.generation.retired) == ([], ["requests"], [HITS])
     third = redefined(second.generation, definition(BYTES, HITS))
     assert (third.added, third.removed, third.generation.retired) == (["requests"], [], [])
+
+
+def test_fields_of_rows_come_and_go_and_come_again() -> None:
+    first = redefined(generation(HITS), definition(HITS, rows=["status", "path"]))
+    assert (first.fields_added, first.fields_removed) == (["status", "path"], [])
+    second = redefined(first.generation, definition(HITS, rows=["path", "host"]))
+    assert (second.fields_added, second.fields_removed) == (["host"], ["status"])
+    third = redefined(second.generation, definition(HITS, rows=["host", "path", "status"]))
+    assert (third.fields_added, third.fields_removed) == (["status"], [])
+    assert third.generation.definition.rows == ["host", "path", "status"]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
 import logging
 import random
 import secrets
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,16 +19,18 @@ from cassandra_proxy import Proxy, Refusing
 from exactly_once_contract import ExactlyOnceContract
 from real_services import RealServices
 from sink_contract import Connect, SinkContract
-from steps import assigned, definition, generation, letter, metric, step
+from steps import assigned, definition, generation, letter, metric, output, step
 
 from comporta import addresses
 from comporta.dedup import ClaimStore, open_claims
 from comporta.errors import StoreError, UsageError
 from comporta.generations import Generation
+from comporta.kept import LONGEST_ROW
 from comporta.letters import LetterId, LetterStore, LetterWriter, identity
 from comporta.payloads import Letter
 from comporta.sinks import Checkpoint, Ledger, Sink, open_sink
 from comporta.sinks.cassandra import CassandraSink, init
+from comporta.sinks.cassandra.schema import LATER
 from comporta.sinks.cassandra.session import Session
 
 
@@ -140,6 +144,41 @@ class TestCassandraSink(SinkContract):
         )
         assert 86400 < row[0] <= 86400 + 2 * 3600
 
+    def test_old_output_rows_expire(self, sink: Sink, keyspace: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """By themselves, too; a slice is listed as long as any of its rows is kept, whoever lists it last."""
+        listed: list[Sequence[Any]] = []
+        bind = Session.bind
+
+        def recording(self: Session, query: str, *values: Any, **options: Any) -> Any:
+            listed.extend([values] if "INTO output_slices" in query else [])
+            return bind(self, query, *values, **options)
+
+        monkeypatch.setattr(Session, "bind", recording)
+        now = int(time.time())
+        current = Generation("access-log", replace(definition(), retention=86400))
+        assert sink.install(current, instead_of=None)
+        one, replay = sink.open(current.id, [assigned("file-1"), assigned("replay")])
+        day = output({(3, 0): "[3]", (4, 0): "[4]", (12_000, 0): "[5]"}, times=[now, now - 99_000, now])
+        assert sink.flush(current.id, [step(one, 50_000, output=[day])]) == [True]
+        newer, never = output({(5, 0): "[6]"}, times=[now + 86400]), output({(12_001, 0): "[7]"})
+        older = output({(6, 0): "[8]"}, times=[now - 3600])
+        assert sink.flush(current.id, [step(replay, 1, output=[newer, older, never])]) == [True]
+        found = sink.output_rows(current.id, ["file-1"])
+        assert [row.row for row in found] == ["[3]", "[6]", "[8]", "[5]", "[7]"]
+        place = f"WHERE generation = '{current.id}' AND partition = 'file-1'"
+        name = addresses.cassandra(keyspace).keyspace
+        kept = run(keyspace, f"SELECT TTL(row) FROM {name}.output_rows {place} AND slice IN (0, 1)")
+        ages = [None if row[0] is None else round((row[0] - 86400) / 3600) for row in kept]
+        assert ages == [1, 25, 0, 1, None]
+        *others, last = listed
+        full_hours = [-(-(now + seconds) // 3600) * 3600 for seconds in (90_000, 176_400)]
+        assert sorted((slice, end) for _, _, slice, end, _ in others) == [
+            *[(0, end) for end in full_hours],
+            (1, full_hours[0]),
+        ]
+        assert all(0 <= end - now - ttl <= 60 for *_, end, ttl in others)
+        assert last == (current.id, "file-1", 1, 2**31, 0)
+
     def test_numbers_can_be_read_by_anybody(
         self, sink: Sink, current: Generation, opened: Checkpoint, keyspace: str
     ) -> None:
@@ -213,7 +252,8 @@ class TestDecidedAndNotApplied:
         (start,) = dying.open(current.id, [assigned("file-1")])
         rows = {"requests": {(0, '["200"]'): 3, (60, '["200"]'): 4}, "bytes": {(0, "[]"): [5, 0]}}
         whole = letter(3, headers=[("trace", None), ("trace", b"\xff")], key=b"k")
-        snapshot = step(start, 40, rows, letters=[whole], replayed=[("file-1", 3, 0)])
+        kept = [output({(4, 0): "[4]"}), output({(20_000, 1): "[5]"})]
+        snapshot = step(start, 40, rows, letters=[whole], replayed=[("file-1", 3, 0)], output=kept)
         with pytest.raises(Crash):
             dying.flush(current.id, [snapshot])
         return snapshot
@@ -228,6 +268,16 @@ class TestDecidedAndNotApplied:
         assert list(sink.rows(current.id, "requests", None, None)) == [(0, '["200"]', 3), (60, '["200"]', 4)]
         assert sink.read(current.id, "file-1", "bytes", [(0, "[]")]) == {(0, "[]"): [5, 0]}
         assert sink.was_replayed(current.id, [("file-1", 3, 0)]) == {("file-1", 3, 0)}
+        self.check_output(sink, current)
+
+    def check_output(self, sink: CassandraSink, current: Generation) -> None:
+        found = sink.output_rows(current.id, ["file-1"])
+        assert list(found) == [("file-1", 4, 0, "[4]"), ("file-1", 20_000, 1, "[5]")]
+
+    def test_so_does_a_reader_of_output_rows(
+        self, connect: Callable[..., CassandraSink], current: Generation, snapshot: Any
+    ) -> None:
+        self.check_output(connect(None), current)
 
     def test_so_does_a_reader(
         self, connect: Callable[..., CassandraSink], current: Generation, snapshot: Any
@@ -286,7 +336,8 @@ class TestLargeThings:
         states = {(3600 * (row % 2), f"[{row}]"): rnd.randbytes(100_000) for row in range(250)}
         states[3600, "[-1]"] = rnd.randbytes(12_700_000)
         huge = letter(3, headers=[("h", rnd.randbytes(9_000_000))] * 2, value=rnd.randbytes(1 << 20))
-        snapshot = step(start, 10, {"pages": states}, letters=[huge])
+        rows = {(offset, 0): rnd.randbytes(LONGEST_ROW // 2).hex() for offset in range(30)}
+        snapshot = step(start, 10, {"pages": states}, letters=[huge], output=[output(rows)])
         with pytest.raises(Crash):
             connect(Crashing()).flush(current.id, [snapshot])
         letters = LettersInMemory()
@@ -296,6 +347,7 @@ class TestLargeThings:
         found = other.rows(current.id, "pages", None, None)
         assert {(bucket, key): state for bucket, key, state in found} == states
         assert other.read(current.id, "file-1", "pages", list(states)) == states
+        assert [row.row for row in other.output_rows(current.id, ["file-1"])] == list(rows.values())
 
     def test_many_rows_of_one_bucket(self, connect: Callable[..., CassandraSink]) -> None:
         current = generation()
@@ -333,7 +385,9 @@ class TestBadDays:
             steps += 1
             changed = rnd.sample(sorted(totals), 2)
             totals.update({key: totals[key] + 1 for key in changed})
-            snapshot = step(checkpoint, steps * 10, {"requests": {(0, key): totals[key] for key in changed}})
+            rows = {"requests": {(0, key): totals[key] for key in changed}}
+            kept = output({(steps * 10, 0): json.dumps(changed)})
+            snapshot = step(checkpoint, steps * 10, rows, output=[kept])
             assert sink.flush(current.id, [snapshot]) == [True]
             checkpoint = snapshot.after
             if rnd.random() < 0.3:
@@ -348,6 +402,9 @@ class TestBadDays:
         assert checkpoint.ledger == Ledger(consumed=steps, counted=steps)
         found = {key: count for _, key, count in reader.rows(current.id, "requests", None, None)}
         assert found == {key: count for key, count in totals.items() if count}
+        told = [json.loads(row.row) for row in reader.output_rows(current.id, ["file-1"])]
+        assert len(told) == steps
+        assert Counter(key for keys in told for key in keys) == found
         proxy.close()
 
     def test_a_cluster_that_is_away_is_waited_for(
@@ -418,6 +475,30 @@ class TestInit:
             CassandraSink(other_keyspace, None)
         assert init(other_keyspace).endswith(": made")
         CassandraSink(other_keyspace, None).close()
+
+    def test_a_keyspace_that_was_made_before_there_were_output_rows(self, other_keyspace: str) -> None:
+        init(other_keyspace)
+        name = addresses.cassandra(other_keyspace).keyspace
+        run(other_keyspace, *(f"DROP TABLE {name}.{table}" for table in LATER))
+        old, keeping = generation(), Generation("access-log", definition(rows=["path"]))
+        sink = CassandraSink(other_keyspace, None)
+        assert sink.install(old, instead_of=None)
+        (start,) = sink.open(old.id, [assigned("file-1")])
+        assert sink.flush(old.id, [step(start, 10, {"requests": {(0, "[]"): 1}})]) == [True]
+        assert list(sink.output_rows(old.id, ["file-1"])) == []
+        refusing: list[Callable[[], object]] = [
+            lambda: sink.redefine(replace(old, definition=keeping.definition)),
+            lambda: sink.install(keeping, instead_of=old.id),
+        ]
+        for attempt in refusing:
+            with pytest.raises(StoreError, match=r"before pipelines could keep rows; add .* `comporta init"):
+                attempt()
+        sink.close()
+        assert init(other_keyspace).endswith(": made")
+        sink = CassandraSink(other_keyspace, None)
+        assert sink.install(keeping, instead_of=old.id)
+        sink.forget("access-log")
+        sink.close()
 
 
 class TestRefusals:

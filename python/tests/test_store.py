@@ -5,7 +5,7 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from fake_beam import FakeBeam
-from steps import assigned, definition, generation, letter, metric
+from steps import assigned, definition, generation, letter, metric, output
 
 from comporta import payloads
 from comporta.connection import Closed, Frame
@@ -50,8 +50,8 @@ def run(url: str) -> Iterator[Run]:
     """Starts the program; all are ended after the test."""
     started: list[FakeBeam] = []
 
-    def run(*metrics: MetricDefinition) -> FakeBeam:
-        started.append(store(url, definition(*metrics)))
+    def run(*metrics: MetricDefinition, rows: Sequence[str] = ()) -> FakeBeam:
+        started.append(store(url, definition(*metrics, rows=rows)))
         return started[-1]
 
     yield run
@@ -81,6 +81,7 @@ def fold(
     letters: list[Letter] | None = None,
     replay: tuple[str, int, int] | None = None,
     ledger: Ledger = LEDGER,
+    output: bytes | None = None,
     **notes: int,
 ) -> str:
     columns = {
@@ -91,7 +92,15 @@ def fold(
         }
         for name, cells in (rows or {}).items()
     }
-    result = {"metrics": columns, "letters": letters or [], "late": 0, "expired": 0, "without_id": 0, **notes}
+    result = {
+        "metrics": columns,
+        "letters": letters or [],
+        "output": output,
+        "late": 0,
+        "expired": 0,
+        "without_id": 0,
+        **notes,
+    }
     beam.send(
         "fold",
         9,
@@ -309,8 +318,8 @@ class TestDefinitions:
     BYTES = metric("bytes", "count", by=["path"])
     HITS = metric("requests", by=["status"], every=60)
 
-    def counted(self, run: Run, *metrics: MetricDefinition) -> FakeBeam:
-        beam = run(*metrics)
+    def counted(self, run: Run, *metrics: MetricDefinition, rows: Sequence[str] = ()) -> FakeBeam:
+        beam = run(*metrics, rows=rows)
         ready(beam)
         opened, _ = open_partitions(beam)
         rows = {defined["name"]: {(0, '["a"]'): 1} for defined in metrics}
@@ -331,6 +340,16 @@ class TestDefinitions:
         beam = self.counted(run, self.HITS)
         assert "not counted any more: bytes" in beam.logged
         assert answers(url, "bytes", self.BYTES) == {None: 1}
+
+    def test_fields_of_rows_come_and_go(self, run: Run, url: str) -> None:
+        self.counted(run, self.HITS)
+        beam = self.counted(run, self.HITS, rows=["path", "status"])
+        assert beam.logged == ["kept of rows from now on: path, status"]
+        beam = self.counted(run, self.HITS, rows=["status"])
+        assert beam.logged == ["not kept of rows any more: path"]
+        current = open_sink(url, create=False).current("access-log")
+        assert current
+        assert current.definition.rows == ["status"]
 
     @pytest.mark.parametrize("removed_first", [False, True])
     def test_a_metric_that_is_altered_is_refused(self, run: Run, removed_first: bool) -> None:
@@ -358,11 +377,15 @@ class TestRetention:
             ready(beam)
             open_partitions(beam)
             buckets = {(today - age * day, "[1]"): 1 for age in (0, 29, 30, 33, 400)}
-            fold(beam, 0, 10, rows={"requests": buckets, "total": {(0, "[]"): 5}})
+            ages = [0, 29, 31, 400]
+            rows = output({(age, 0): "{}" for age in ages}, times=[today - age * day for age in ages])
+            fold(beam, 0, 10, rows={"requests": buckets, "total": {(0, "[]"): 5}}, output=rows)
             flush(beam)
             flush(beam)  # it has expired rows after the first one
-        found = query(kept, open_sink(url, create=False), "requests")
-        assert len(list(found)) == 3
+        sink = open_sink(url, create=False)
+        assert len(list(query(kept, sink, "requests"))) == 3
+        found = sink.output_rows(current_id(url), ["file-1"])
+        assert [row.offset for row in found] == [0, 29]
         assert answers(url, "total", metric("total")) == {None: 5}
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from comporta.generations import Generation
 from comporta.letters import LetterId
@@ -62,11 +62,21 @@ class Checkpoint:
     ledger: Ledger
 
 
+class OutputRow(NamedTuple):
+    """What is kept of a row, the one of that index of the record at `offset`: a JSON object, in text."""
+
+    partition: str
+    offset: int
+    row_index: int
+    row: str
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """A step of one partition from the checkpoint `before` to `after`, whose flush id is new.
 
-    `rows` are whole values by metric and cell, packed; `replayed` are letters that this step counts.
+    `rows` are whole values by metric and cell, packed; `replayed` are letters that this step counts. `output`
+    are output rows, packed as a `Result` has them; those of replayed letters lie in other partitions.
     """
 
     before: Checkpoint
@@ -74,6 +84,7 @@ class Snapshot:
     rows: Mapping[str, Mapping[Cell, Any]]
     letters: Sequence[Letter]
     replayed: frozenset[LetterId]
+    output: Sequence[bytes] = ()
 
 
 class Sink(abc.ABC):
@@ -148,7 +159,15 @@ class Sink(abc.ABC):
         """
 
     @abc.abstractmethod
+    def expire_output_rows(self, generation: str, before: int) -> None:
+        """Delete output rows whose time is before `before` (seconds since 1970 UTC), as `expire` does."""
+
+    @abc.abstractmethod
     def rows(
         self, generation: str, metric: str, since: int | None, until: int | None
     ) -> Iterator[tuple[int, str, Any]]:
         """Bucket, key and state of all partitions' rows whose bucket starts in [since, until), by bucket."""
+
+    @abc.abstractmethod
+    def output_rows(self, generation: str, partitions: Sequence[str]) -> Iterator[OutputRow]:
+        """The output rows of known partitions, one partition after another, by offset and index."""

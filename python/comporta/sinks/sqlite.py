@@ -11,7 +11,8 @@ import math
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import Any
 
 from comporta import payloads
@@ -22,8 +23,8 @@ from comporta.generations import Generation
 from comporta.letters import LetterId, LetterWriter, identity
 from comporta.letters.sqlite import delete_letters, some_letters, write_letters
 from comporta.ownership import Ownership
-from comporta.payloads import AssignedPartition, Letter, Origin
-from comporta.sinks.contract import Cell, Checkpoint, Ledger, Sink, Snapshot
+from comporta.payloads import AssignedPartition, Letter, Origin, OutputRows
+from comporta.sinks.contract import Cell, Checkpoint, Ledger, OutputRow, Sink, Snapshot
 
 LETTERS_AT_ONCE = 100  # each of up to a MiB
 CHECKPOINT = "partition, shown, start, upto, flush, mark, meta, consumed, counted, dropped, duplicates, dead"
@@ -99,11 +100,12 @@ class SQLiteSink(Sink):
 
     def forget(self, pipeline: str) -> None:
         old = "SELECT id FROM generations WHERE pipeline = ? AND NOT current"
+        partitions = "SELECT number FROM partitions WHERE generation IN ({})"
 
         def work(connection: sqlite3.Connection) -> None:
             for statement in (
-                "DELETE FROM rows WHERE partition IN"
-                " (SELECT number FROM partitions WHERE generation IN ({}))",
+                f"DELETE FROM rows WHERE partition IN ({partitions})",
+                f"DELETE FROM output_rows WHERE partition IN ({partitions})",
                 "DELETE FROM partitions WHERE generation IN ({})",
                 "DELETE FROM letters WHERE generation IN ({})",
                 "DELETE FROM replay_log WHERE generation IN ({})",
@@ -242,6 +244,7 @@ class SQLiteSink(Sink):
             "INSERT OR IGNORE INTO replayed VALUES (?, ?, ?, ?)",
             [(generation, *letter) for letter in snapshot.replayed],
         )
+        _write_output_rows(connection, generation, snapshot.output)
         return True
 
     def expire(self, generation: str, metric: str, before: int) -> None:
@@ -251,6 +254,16 @@ class SQLiteSink(Sink):
                     "DELETE FROM rows WHERE partition IN (SELECT number FROM partitions WHERE generation = ?)"
                     " AND metric = ? AND bucket < ?",
                     [generation, metric, before],
+                )
+            )
+
+    def expire_output_rows(self, generation: str, before: int) -> None:
+        with self._writing:
+            self._writer.write(
+                lambda connection: connection.execute(
+                    "DELETE FROM output_rows WHERE time < ?"
+                    " AND partition IN (SELECT number FROM partitions WHERE generation = ?)",
+                    [before, generation],
                 )
             )
 
@@ -264,6 +277,18 @@ class SQLiteSink(Sink):
             [generation, metric, since, until],
         )
         return ((bucket, key, _unpacked(state)) for bucket, key, state in found)
+
+    def output_rows(self, generation: str, partitions: Sequence[str]) -> Iterator[OutputRow]:
+        for partition in partitions:
+            found = self._reader.stream(
+                'SELECT output_rows."offset", output_rows."index", row'
+                " FROM partitions JOIN output_rows ON output_rows.partition = number"
+                " WHERE generation = ? AND partitions.partition = ?"
+                ' ORDER BY output_rows."offset", output_rows."index"',
+                [generation, partition],
+            )
+            for offset, index, row in found:
+                yield OutputRow(partition, offset, index, row)
 
     def _number(self, connection: sqlite3.Connection, generation: str, partition: str) -> int:
         """The number that rows know a partition by; it never changes."""
@@ -298,6 +323,21 @@ def _current(connection: sqlite3.Connection, pipeline: str) -> Generation | None
         succeeded=succeeded is not None,
         origin=origin and json.loads(origin),
     )
+
+
+def _write_output_rows(connection: sqlite3.Connection, generation: str, batches: Iterable[bytes]) -> None:
+    for packed in batches:
+        batch: OutputRows = payloads.unpack(packed)
+        found = connection.execute(
+            "SELECT number FROM partitions WHERE generation = ? AND partition = ?",
+            [generation, batch["partition"]],
+        ).fetchone()
+        if found:  # else somebody has made up a letter of a partition that was never read, and replayed it
+            times = repeat(None) if batch["times"] is None else batch["times"]
+            connection.executemany(
+                "INSERT OR REPLACE INTO output_rows VALUES (?, ?, ?, ?, ?)",
+                zip(repeat(found[0]), batch["offsets"], batch["indexes"], times, batch["rows"]),
+            )
 
 
 def _check_current(connection: sqlite3.Connection, generation: str) -> None:

@@ -43,6 +43,10 @@ class Checkpoints:
         rows.sort(key=lambda row: row.came)
         return [_shown(row.partition, row.shown, row.meta) for row in rows]
 
+    def names(self, generation: str) -> list[str]:
+        """All partitions that were announced, in that order."""
+        return [known.partition for known in self.listed(generation)]
+
     def announce(self, generation: str, partitions: Sequence[AssignedPartition]) -> None:
         """List partitions, and what is to be shown of them."""
         known = {one.partition: one for one in self.listed(generation)}
@@ -148,7 +152,7 @@ class Checkpoints:
 
     def delete(self, generation: str) -> list[str]:
         """Delete all of a generation's partitions; which they were."""
-        partitions = [known.partition for known in self.listed(generation)]
+        partitions = self.names(generation)
         self._session.run_all(
             "DELETE FROM checkpoints WHERE generation = ? AND partition = ? IF EXISTS",
             ((generation, partition) for partition in partitions),

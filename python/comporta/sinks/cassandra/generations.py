@@ -41,9 +41,13 @@ class Facts:
     def ttl(self, metric: str, bucket: int, now: int) -> int | None:
         """Seconds that a row is kept from now on: 0 for ever, None if its time is past."""
         every = self.every.get(metric)
-        if self.retention is None or every is None:
+        return 0 if every is None else self.row_ttl(bucket + every, now)
+
+    def row_ttl(self, time: int | None, now: int) -> int | None:
+        """The same of an output row, whose time that is, and None if nothing was to expire."""
+        if self.retention is None or time is None:
             return 0
-        end = bucket + every + self.retention + KEPT_LONGER
+        end = time + self.retention + KEPT_LONGER
         if end <= now:
             return None
         return end - now if end - now <= LONGEST_TTL and end <= LAST_EXPIRY else 0

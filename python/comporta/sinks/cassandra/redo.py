@@ -3,13 +3,13 @@
 It is a sequence of frames, cut into chunks of equal size wherever that falls, so that no row, letter or
 header is too large for it. A frame is its length (4 bytes, big-endian) and an LZ4 block (which begins with
 its own length) of a msgpack list of packed parts: `["rows", metric, buckets, keys, states]`, `["letters",
-letters]` and `["replayed", letter identities]`.
+letters]`, `["replayed", letter identities]` and `["output", packed rows]`.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -29,17 +29,21 @@ LENGTH = struct.Struct(">I")
 
 @dataclass
 class Changes:
-    """What is to be applied: rows as whole values by metric and cell, letters, letters that were replayed."""
+    """What is to be applied: rows as whole values by metric and cell, letters, letters that were replayed.
+
+    `output` are output rows, packed as a `Snapshot` has them.
+    """
 
     rows: dict[str, dict[Cell, Any]] = field(default_factory=dict)
     letters: list[Letter] = field(default_factory=list)
     replayed: set[LetterId] = field(default_factory=set)
+    output: list[bytes] = field(default_factory=list)
 
 
 def chunks(snapshot: Snapshot) -> Iterator[bytes]:
     """The snapshot's changes."""
     waiting = bytearray()
-    for frame in _frames(_parts(snapshot.rows, snapshot.letters, snapshot.replayed)):
+    for frame in _frames(_parts(snapshot)):
         waiting += frame
         while len(waiting) >= CHUNK:
             yield bytes(waiting[:CHUNK])
@@ -67,6 +71,8 @@ def _add(whole: Changes, kind: str, *content: Any) -> None:
         rows.update(zip(zip(buckets, keys, strict=True), states, strict=True))
     elif kind == "letters":
         whole.letters += map(_letter, content[0])
+    elif kind == "output":
+        whole.output.append(content[0])
     else:
         whole.replayed.update(map(tuple, content[0]))
 
@@ -95,15 +101,15 @@ def _frame(parts: list[bytes]) -> bytes:
     return LENGTH.pack(len(block)) + block
 
 
-def _parts(
-    rows: Mapping[str, Mapping[Cell, Any]], letters: Sequence[Letter], replayed: Iterable[LetterId]
-) -> Iterator[bytes]:
-    for metric, cells in rows.items():
+def _parts(snapshot: Snapshot) -> Iterator[bytes]:
+    for metric, cells in snapshot.rows.items():
         items = iter(cells.items())
         while some := list(islice(items, PART_ROWS)):
             buckets, keys = zip(*(cell for cell, _ in some), strict=True)
             yield payloads.pack(["rows", metric, buckets, keys, [state for _, state in some]])
-    for letter in letters:
+    for letter in snapshot.letters:
         yield payloads.pack(["letters", [letter]])
-    if replayed:
-        yield payloads.pack(["replayed", sorted(replayed)])
+    if snapshot.replayed:
+        yield payloads.pack(["replayed", sorted(snapshot.replayed)])
+    for batch in snapshot.output:
+        yield payloads.pack(["output", batch])

@@ -47,7 +47,15 @@ TABLES = {
     "replayed": """(
         generation text, partition text, slot int, offset bigint, attempt int,
         PRIMARY KEY ((generation, partition, slot), offset, attempt))""",
+    "output_rows": """(
+        generation text, partition text, slice bigint, offset bigint, row_index int, row text,
+        PRIMARY KEY ((generation, partition, slice), offset, row_index))""",
+    "output_slices": """(
+        generation text, partition text, slice bigint,
+        PRIMARY KEY ((generation, partition), slice))""",
 }
+LATER = ("output_rows", "output_slices")
+"""Tables that a keyspace of this version may be without: it was made before pipelines could keep rows."""
 
 
 def init(url: str, replication: int | None = None) -> str:
@@ -112,6 +120,20 @@ def open_keyspace(session: Session) -> None:
         )
     if version != VERSION:
         raise _another_version(session, version)
+
+
+def has_later_tables(session: Session) -> bool:
+    """Whether the keyspace has the tables that were added to this version."""
+    return all(table in session.metadata.keyspaces[session.address.keyspace].tables for table in LATER)
+
+
+def check_later_tables(session: Session) -> None:
+    """Raise `StoreError`, in words, where they are needed and not there."""
+    if not has_later_tables(session):
+        raise StoreError(
+            f"{session}: the keyspace {session.address.keyspace} was made before pipelines could keep rows;"
+            f" add the tables for them with `comporta init FILE.py --store {session}`"
+        )
 
 
 def _create(session: Session, statement: str) -> None:

@@ -5,7 +5,8 @@ that it need not be applied again, and its redo is deleted.
 
 1. *redo*: the snapshot's changes in chunks, under (generation, partition, upto, flush).
 2. *decide*: the checkpoint moves on, if it is still the one that the snapshot began at.
-3. *apply*: dead letters, then rows with the timestamp `upto`, so that a write which lands late loses.
+3. *apply*: dead letters, then rows with the timestamp `upto`, so that a write which lands late loses; output
+   rows with it too, though nobody ever writes another in their place.
 4. *mark* the checkpoint as applied, and delete the redo.
 """
 
@@ -24,12 +25,13 @@ from comporta.payloads import AssignedPartition, Origin
 from comporta.sinks.cassandra.checkpoints import Checkpoints, Decided
 from comporta.sinks.cassandra.concurrency import at_once
 from comporta.sinks.cassandra.generations import Generations
+from comporta.sinks.cassandra.output import Output
 from comporta.sinks.cassandra.redo import Changes, changes, chunks
 from comporta.sinks.cassandra.replayed import Replayed
 from comporta.sinks.cassandra.rows import Rows
-from comporta.sinks.cassandra.schema import open_keyspace
+from comporta.sinks.cassandra.schema import check_later_tables, has_later_tables, open_keyspace
 from comporta.sinks.cassandra.session import Session
-from comporta.sinks.contract import REPLAY, Cell, Checkpoint, Sink, Snapshot
+from comporta.sinks.contract import REPLAY, Cell, Checkpoint, OutputRow, Sink, Snapshot
 
 PATIENCE = 0.5  # seconds in which an owner may end what it applies, before a reader does it too
 
@@ -54,6 +56,7 @@ class CassandraSink(Sink):
         self._checkpoints = Checkpoints(self._session)
         self._rows = Rows(self._session)
         self._replayed = Replayed(self._session)
+        self._output = Output(self._session)
 
     def close(self) -> None:
         """Let go of the cluster."""
@@ -71,17 +74,21 @@ class CassandraSink(Sink):
         return replace(generation, succeeded=succeeded)
 
     def install(self, generation: Generation, instead_of: str | None) -> bool:
+        self._check_tables(generation)
         return self._generations.install(generation, instead_of)
 
     def originate(self, generation: str, origin: Origin) -> Origin:
         return self._generations.originate(generation, origin)
 
     def redefine(self, generation: Generation) -> None:
+        self._check_tables(generation)
         self._generations.redefine(generation)
 
     def forget(self, pipeline: str) -> None:
         for generation, metrics in self._generations.old(pipeline):
             self._rows.delete(generation, metrics)
+            if has_later_tables(self._session):
+                self._output.delete(generation, self._checkpoints.names(generation))
             partitions = self._checkpoints.delete(generation)
             self._replayed.delete(generation, partitions)
             self._generations.delete(pipeline, generation)
@@ -132,10 +139,16 @@ class CassandraSink(Sink):
         facts = self._generations.facts(generation, metrics=set(what.rows))
         self._rows.write(generation, facts, checkpoint.partition, checkpoint.upto, what.rows)
         self._replayed.write(generation, what.replayed)
+        self._output.write(generation, facts, checkpoint.upto, what.output)
         if what.letters and not self._letter_writer:
             return
         self._checkpoints.mark_applied(generation, checkpoint)
         self._checkpoints.delete_redo(generation, checkpoint)
+
+    def _check_tables(self, generation: Generation) -> None:
+        """Raise `StoreError` if the generation keeps rows, and the keyspace is too old for that."""
+        if generation.definition.rows:
+            check_later_tables(self._session)
 
     def _check_writer(self) -> None:
         """Raise `StoreError` if there is nothing that writes dead letters."""
@@ -195,6 +208,9 @@ class CassandraSink(Sink):
     def expire(self, generation: str, metric: str, before: int) -> None:
         """Nothing: rows are written with the time at which they expire."""
 
+    def expire_output_rows(self, generation: str, before: int) -> None:
+        """Nothing, for the same reason."""
+
     def rows(
         self, generation: str, metric: str, since: int | None, until: int | None
     ) -> Iterator[tuple[int, str, Any]]:
@@ -204,10 +220,17 @@ class CassandraSink(Sink):
         self.checkpoints(generation)
         return self._rows.all(generation, facts, metric, since, until)
 
+    def output_rows(self, generation: str, partitions: Sequence[str]) -> Iterator[OutputRow]:
+        if self._generations.check_here(generation) is None or not has_later_tables(self._session):
+            return iter(())
+        self.checkpoints(generation)
+        return self._output.all(generation, partitions)
+
 
 def _changes(snapshot: Snapshot) -> Changes:
     return Changes(
         {metric: dict(cells) for metric, cells in snapshot.rows.items()},
         list(snapshot.letters),
         set(snapshot.replayed),
+        list(snapshot.output),
     )

@@ -20,7 +20,7 @@ from comporta.computation import Computation, Outcome
 from comporta.definition import Pipeline
 from comporta.event_time import to_datetime
 from comporta.loading import load
-from comporta.payloads import Claim, Letter, SourceRecord, pack
+from comporta.payloads import Claim, Letter, SourceRecord, pack, unpack
 from comporta.records import Batch
 
 Group = tuple[Any, ...]
@@ -38,6 +38,12 @@ class Run:
     def letters(self) -> list[Letter]:
         """The dead letters, each with its `offset` (which of the records it was), `error` and `traceback`."""
         return self.outcome.result["letters"]
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """What is kept of counted rows, in their order; empty where the pipeline has no `rows`."""
+        output = self.outcome.result["output"]
+        return [] if output is None else [json.loads(row) for row in unpack(output)["rows"]]
 
     def values(self, name: str) -> dict[Group, Any]:
         """A metric's values by group. Raises `KeyError` if the pipeline has no metric of that name."""

@@ -1,23 +1,24 @@
-"""The commands that read and change a store: query, audit, dead, reset."""
+"""The commands that read and change a store: query, rows, audit, dead, reset."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
 import io
+import itertools
 import json
 import os
 import pty
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from steps import assigned, step
 
-from comporta.cli import main
+from comporta.cli import main, output
 from comporta.computation import Computation
 from comporta.formats import decode
 from comporta.generations import Generation
@@ -31,7 +32,7 @@ import comporta as c
 print("printed while loading")
 pipeline = c.Pipeline("web", metrics=[
     c.count("requests", by=["status", "page"]), c.count("hits", every="1m"), c.quantiles("latency", of="ms"),
-    c.top("pages", of="page", k=2), c.count("nothing", by="status")])
+    c.top("pages", of="page", k=2), c.count("nothing", by="status")], rows=["status", "page", "ms"])
 @pipeline.transform
 def parse(line):
     return json.loads(line) or None
@@ -94,10 +95,16 @@ def store(call: Call) -> str:
     sink.install(generation, instead_of=None)
     [start] = sink.open(generation.id, [assigned("file-1", shown="a.log")])
     ledger = Ledger(outcome.consumed, outcome.counted, outcome.dropped, outcome.duplicates, outcome.dead)
-    letters = outcome.result["letters"]
-    assert sink.flush(generation.id, [step(start, len(payload), rows, letters=letters, ledger=ledger)]) == [
-        True
-    ]
+    assert outcome.result["output"]
+    snapshot = step(
+        start,
+        len(payload),
+        rows,
+        letters=outcome.result["letters"],
+        ledger=ledger,
+        output=[outcome.result["output"]],
+    )
+    assert sink.flush(generation.id, [snapshot]) == [True]
     return url
 
 
@@ -186,6 +193,86 @@ class TestQuery:
         assert "│     2 │" in shown
 
 
+@pytest.mark.usefixtures("store")
+class TestRows:
+    OFFSETS = [0, *itertools.accumulate(len(json.dumps(line)) + 1 for line in LINES)][:3]
+
+    def test_json_is_an_object_a_line_in_the_order_of_the_log(self, call: Call) -> None:
+        answer = call("rows", "web.py", "--format", "json")
+        assert answer.status == 0
+        assert answer.objects() == [
+            {
+                "partition": "file-1",
+                "offset": offset,
+                "index": 0,
+                "row": {field: line[field] for field in ("status", "page", "ms")},
+            }
+            for offset, line in zip(self.OFFSETS, LINES[:3], strict=True)
+        ]
+
+    def test_a_table_for_people(self, call: Call) -> None:
+        lines = call("rows", "web.py").out.splitlines()
+        assert lines[0].split() == ["partition", "offset", "index", "status", "page", "ms"]
+        assert lines[1].split() == ["a.log", "0", "0", "200", "/a", "1.5"]
+        assert lines[2].split() == ["a.log", str(self.OFFSETS[1]), "0", "200", r"/b\x1b[2J", "2.5"]
+        assert len(lines) == 4
+
+    def test_csv(self, call: Call) -> None:
+        found = list(csv.reader(io.StringIO(call("rows", "web.py", "--format", "csv").out)))
+        assert found[0] == ["partition", "offset", "index", "status", "page", "ms"]
+        assert found[3] == ["file-1", str(self.OFFSETS[2]), "0", "404", "/a", "3.5"]
+
+    def test_at_most_so_many(self, call: Call) -> None:
+        answer = call("rows", "web.py", "--format", "json", "--limit", "2")
+        assert [item["offset"] for item in answer.objects()] == self.OFFSETS[:2]
+        assert call("rows", "web.py", "--limit", "0").status == 2
+
+    @pytest.mark.parametrize("name", ["a.log", "file-1"])
+    def test_those_of_one_partition(self, call: Call, name: str) -> None:
+        assert len(call("rows", "web.py", "--format", "json", "--partition", name).objects()) == 3
+
+    def test_a_partition_that_is_not_there(self, call: Call) -> None:
+        answer = call("rows", "web.py", "--partition", "b.log")
+        assert answer.status == 2
+        assert "there is no partition 'b.log'; there are a.log" in answer.err
+
+    def test_columns_are_those_that_the_file_names_now(self, call: Call) -> None:
+        Path("web.py").write_text(FILE.replace('rows=["status", "page", "ms"]', 'rows=["host", "status"]'))
+        lines = call("rows", "web.py").out.splitlines()
+        assert lines[0].split() == ["partition", "offset", "index", "host", "status"]
+        assert lines[1].split() == ["a.log", "0", "0", "-", "200"]
+        assert call("rows", "web.py", "--format", "json").objects()[0]["row"]["page"] == "/a"
+
+    def test_a_pipeline_that_keeps_none(self, call: Call) -> None:
+        Path("web.py").write_text(FILE.replace(', rows=["status", "page", "ms"]', ""))
+        answer = call("rows", "web.py")
+        assert answer.status == 2
+        assert answer.err.endswith(
+            'web.py keeps no rows; name the fields to keep, such as rows=["time", "status"]\n'
+        )
+
+    def test_nothing_was_kept_yet(self, call: Call) -> None:
+        call("reset", "web.py")
+        answer = call("rows", "web.py")
+        assert (answer.status, answer.out) == (0, "")
+        assert "no rows were kept" in answer.err
+
+
+def test_a_table_of_any_length_is_laid_out_in_blocks(capsys: pytest.CaptureFixture[str]) -> None:
+    written: list[str] = []
+
+    def rows() -> Iterator[list[output.Value]]:
+        for number in range(output.BLOCK + 2):
+            if number == output.BLOCK:
+                written.extend(capsys.readouterr().out.splitlines())
+            yield [number, "x"]
+
+    output.write_table(["n", "text"], rows())
+    assert len(written) == output.BLOCK + 1
+    assert written[:2] == ["  n  text", "  0  x"]
+    assert capsys.readouterr().out.splitlines() == ["1,000  x", "1,001  x"]
+
+
 def outside(stdout: int, *words: str) -> subprocess.CompletedProcess[str]:
     """Call the command in a process of its own, and close `stdout`."""
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[1]), "LC_ALL": "C.UTF-8"}
@@ -200,6 +287,7 @@ def outside(stdout: int, *words: str) -> subprocess.CompletedProcess[str]:
 def test_a_store_that_is_not_there(call: Call) -> None:
     for words in (
         ["query", "web.py", "hits"],
+        ["rows", "web.py"],
         ["audit", "web.py"],
         ["dead", "list", "web.py"],
         ["reset", "web.py"],
@@ -310,7 +398,17 @@ def test_reset_begins_a_new_generation(call: Call) -> None:
 
 
 def test_help_and_version(call: Call) -> None:
-    for words in ([], ["run"], ["query"], ["audit"], ["dead"], ["dead", "show"], ["reset"], ["validate"]):
+    for words in (
+        [],
+        ["run"],
+        ["query"],
+        ["rows"],
+        ["audit"],
+        ["dead"],
+        ["dead", "show"],
+        ["reset"],
+        ["validate"],
+    ):
         answer = call(*words, "--help")
         assert answer.status == 0
         assert answer.out.startswith("Usage: comporta")

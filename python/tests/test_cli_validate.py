@@ -66,6 +66,11 @@ def test_it_says_what_a_file_defines(call: Call) -> None:
     assert "by the field id, within 3,600 s" in out
 
 
+def test_it_says_what_is_kept_of_rows(call: Call) -> None:
+    Path("web.py").write_text(FILE.replace("dedup=", 'rows=["time", "page"], dedup='))
+    assert "  rows       time, page: kept of each counted row\n" in call("web.py")[1]
+
+
 def test_a_sample_shows_what_becomes_of_its_lines(call: Call) -> None:
     status, out, _ = call("web.py", "--sample", "sample[1].log")
     assert status == 0

@@ -49,5 +49,14 @@ def test_a_pipeline_is_run_as_it_is() -> None:
     run = c.testing.run(pipeline, [None, "text"])
     assert run.values("n") == {(None,): 1}
     assert run.outcome.dropped == 1
+    assert run.rows == []
     with pytest.raises(KeyError):
         run.values("m")
+
+
+def test_what_is_kept_of_rows_is_shown() -> None:
+    pipeline = c.Pipeline("p", metrics=[c.count("n")], rows=["size", "text"])
+    pipeline.transform(lambda value: {"size": len(value), "text": value, "more": 1} if value else None)
+    run = c.testing.run(pipeline, ["one", "", "three", b"\xff"])
+    assert run.rows == [{"size": 3, "text": "one"}, {"size": 5, "text": "three"}]
+    assert run.outcome.dead == 1

@@ -19,6 +19,7 @@ from comporta.cli.display import json_event
 from comporta.cli.init import init
 from comporta.cli.query import query
 from comporta.cli.reset import reset
+from comporta.cli.rows import rows
 from comporta.cli.run import run
 from comporta.cli.services import services
 from comporta.cli.validate import validate
@@ -44,7 +45,7 @@ def comporta() -> None:
     """
 
 
-for command in (run, query, audit, dead, init, reset, validate, services, chaos):
+for command in (run, query, rows, audit, dead, init, reset, validate, services, chaos):
     comporta.add_command(command)
 
 

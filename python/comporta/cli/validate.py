@@ -55,6 +55,8 @@ def describe(file: PipelineFile, pipeline: Pipeline) -> None:
     click.echo(f"  transform  {transform.name}, {takes} at a time")
     for metric in pipeline.metrics:
         click.echo(f"  metric     {metric.name}: {meaning(metric)}")
+    if pipeline.rows:
+        click.echo(f"  rows       {', '.join(pipeline.rows)}: kept of each counted row")
     dedup = pipeline.dedup
     if dedup:
         where = f"field {dedup.field}" if dedup.field else f"header {dedup.header}"

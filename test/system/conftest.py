@@ -76,6 +76,9 @@ class Workplace:
     def counts(self, file: object, metric: str, *words: object) -> dict[tuple[Any, ...], Any]:
         return {tuple(row["group"].values()): row["value"] for row in self.query(file, metric, *words)}
 
+    def rows(self, file: object, *words: object) -> list[dict[str, Any]]:
+        return json_lines(self.run("rows", file, "--format", "json", *words).stdout)
+
     def audit(self, file: object, *words: object, status: int = 0) -> list[dict[str, Any]]:
         return json_lines(self.run("audit", file, "--format", "json", *words, status=status).stdout)
 

@@ -177,7 +177,8 @@ def test_dead_letters_are_replayed_once_however_often_they_are_asked_for(cluster
     workplace = cluster.workplace
     good, bad = [b"200 1 a /" for _ in range(100)], [b"what is this", b"nor this one", b""]
     cluster.fill(good + bad)
-    file = workplace.write("events.py", EVENTS)
+    keeping = EVENTS.replace('"events", ', '"events", rows=["status", "page"], ')
+    file = workplace.write("events.py", keeping)
     cluster.init(file)
     cluster.finish(file)
     where = cluster.places(file)
@@ -188,7 +189,7 @@ def test_dead_letters_are_replayed_once_however_often_they_are_asked_for(cluster
     assert "ValueError" in shown
     workplace.write(
         "events.py",
-        EVENTS.replace(
+        keeping.replace(
             "    status,", "    line = b'500 0 b /' if len(line.split()) != 4 else line\n    status,"
         ),
     )
@@ -200,6 +201,14 @@ def test_dead_letters_are_replayed_once_however_often_they_are_asked_for(cluster
     assert cluster.counts(file, "requests") == {(200,): 100, (500,): 3}
     whole = workplace.ledger(file, *where)
     assert (whole["consumed"], whole["counted"], whole["dead"]) == (103, 103, 0)
+    assert workplace.rows(file, "--store", cluster.store) == [
+        {"partition": partition, "offset": offset, "index": 0, "row": {"status": status, "page": "/"}}
+        for partition, offset, status in sorted(
+            (f"{cluster.topic.name}/{number}", offset, 500 if value in bad else 200)
+            for number in range(cluster.partitions)
+            for offset, value in enumerate((good + bad)[number :: cluster.partitions])
+        )
+    ]
 
 
 def test_a_reset_under_a_running_release_stops_it_and_counts_again(cluster: Cluster) -> None:

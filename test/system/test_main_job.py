@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 from collections import Counter
+from itertools import accumulate
 
 import pytest
 from conftest import COMMAND, EXAMPLES, Workplace, access_log, json_lines, statuses, wait_until
@@ -220,6 +221,32 @@ def test_deduplication_counts_an_id_once_across_runs(workplace: Workplace) -> No
     whole = workplace.ledger(plain)
     assert (whole["consumed"], whole["counted"], whole["duplicates"]) == (1500, 700, 800)
     assert file.exists()
+
+
+def test_rows_are_kept_at_the_place_of_their_record(workplace: Workplace) -> None:
+    file = workplace.write(
+        "words.py",
+        "import comporta as c\n"
+        'pipeline = c.Pipeline("words", metrics=[c.count("words")], rows=["word", "place"])\n'
+        "@pipeline.transform\n"
+        "def parse(line):\n"
+        "    words = line.decode().split()\n"
+        '    return [{"word": word, "place": place, "of": len(words)} for place, word in enumerate(words)]\n',
+    )
+    lines = [" ".join(f"word-{number}-{place}" for place in range(number % 4)) for number in range(3000)]
+    text = b"\xff\n" + "\n".join(lines).encode()
+    workplace.write("words.log", text)
+    workplace.run("run", file, "--source", "file:words.log", "--until-end", "--workers", "2")
+    *begins, _ = accumulate((len(line) + 1 for line in lines), initial=2)
+    found = workplace.rows(file, "--partition", "words.log")
+    assert len({row.pop("partition") for row in found}) == 1
+    assert found == [
+        {"offset": begin, "index": index, "row": {"word": word, "place": index}}
+        for begin, line in zip(begins, lines, strict=True)
+        for index, word in enumerate(line.split())
+    ]
+    assert workplace.ledger(file)["dead"] == 1
+    assert workplace.query(file, "words")[0]["value"] == len(found)
 
 
 def test_the_release_runs_without_the_command(workplace: Workplace) -> None:

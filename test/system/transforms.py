@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from conftest import Workplace
@@ -12,9 +13,9 @@ IDS = 9000
 CHANGING = """
 import random, time
 import comporta as c
-pipeline = c.Pipeline("changing", dedup=c.by_id("id", within="24h"), metrics=[
-    c.count("lines"), c.sum("numbers", of="number"),
-    c.count("faces", by=["version", "face"]), c.sum("pips", of="pips", by=["version", "face"])])
+pipeline = c.Pipeline("changing", dedup=c.by_id("id", within="24h"), rows=["number", "version", "face"],
+    metrics=[c.count("lines"), c.sum("numbers", of="number"),
+        c.count("faces", by=["version", "face"]), c.sum("pips", of="pips", by=["version", "face"])])
 @pipeline.transform
 def parse(line):
     number = int(line)
@@ -37,7 +38,7 @@ def changing(*, version: int = 0, failing: float = 0, slow: int = 100) -> str:
 
 
 def check_changing(workplace: Workplace, file: Path, *where: object) -> dict[tuple[int, int], int]:
-    """Each id has counted once, and each record in all metrics as one run of one version saw it.
+    """Each id has counted once, and each record in all metrics and its row as one run of one version saw it.
 
     How many there are by version and face.
     """
@@ -47,4 +48,7 @@ def check_changing(workplace: Workplace, file: Path, *where: object) -> dict[tup
     assert sum(faces.values()) == IDS
     pips = {(version, face): count * (1000 * version + face) for (version, face), count in faces.items()}
     assert workplace.counts(file, "pips", *where) == pips
+    rows = [kept["row"] for kept in workplace.rows(file, *where)]
+    assert sorted(row["number"] for row in rows) == list(range(IDS))
+    assert Counter((row["version"], row["face"]) for row in rows) == faces
     return faces

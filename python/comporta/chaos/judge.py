@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from comporta.chaos.harness import SURVIVED
@@ -47,10 +47,22 @@ def judge(
     try:
         counted = workload.counted(acknowledged)
         _judge_events(counted, results, verdict)
-        if lost_claims and verdict.doubled <= len(acknowledged) - len(counted):
+        survived = sum(kind in SURVIVED for kind in poisoned)
+        dropped = workload.dropped(acknowledged) + survived
+        dead = workload.dead(acknowledged) + len(poisoned) - survived
+        duplicates = len(acknowledged) + len(poisoned) - len(counted) - dropped - dead
+        if lost_claims and verdict.doubled <= duplicates:
             verdict.doubled, verdict.passed = 0, verdict.doubled
-        _judge_ledger(len(acknowledged), len(counted) + verdict.passed, poisoned, results, verdict)
-        _judge_letters(poisoned, results, verdict)
+        ledger = {
+            "consumed": len(acknowledged) + len(poisoned),
+            "counted": len(counted) + verdict.passed,
+            "dropped": dropped,
+            "duplicates": duplicates - verdict.passed,
+            "dead": dead,
+            "in_flight": 0,
+        }
+        _judge_ledger(ledger, results, verdict)
+        _judge_letters(dead, results, verdict)
         if not verdict.passed:
             verdict.breaches += workload.check(counted, results)
     except CommandFailed as error:
@@ -65,27 +77,15 @@ def _judge_events(counted: Sequence[int], results: Results, verdict: Verdict) ->
     verdict.doubled = (found - expected).total()
 
 
-def _judge_ledger(
-    acknowledged: int, counted: int, poisoned: Sequence[str], results: Results, verdict: Verdict
-) -> None:
+def _judge_ledger(expected: Mapping[str, int], results: Results, verdict: Verdict) -> None:
     whole = results.ledger()[-1]
-    survived = sum(kind in SURVIVED for kind in poisoned)
-    expected = {
-        "consumed": acknowledged + len(poisoned),
-        "counted": counted,
-        "dropped": survived,
-        "duplicates": acknowledged - counted,
-        "dead": len(poisoned) - survived,
-        "in_flight": 0,
-    }
     found = {name: whole[name] for name in expected}
     verdict.is_balanced = bool(whole["balanced"]) and found == expected
     if not verdict.is_balanced:
         verdict.breaches.append(f"the ledger is {found}, and must be {expected}")
 
 
-def _judge_letters(poisoned: Sequence[str], results: Results, verdict: Verdict) -> None:
-    expected = sum(kind not in SURVIVED for kind in poisoned)
+def _judge_letters(dead: int, results: Results, verdict: Verdict) -> None:
     found = len(results.letters())
-    if found != expected:
-        verdict.breaches.append(f"there are {found} dead letters, and must be {expected}")
+    if found != dead:
+        verdict.breaches.append(f"there are {found} dead letters, and must be {dead}")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sys
 import threading
 import time
 from abc import ABC, abstractmethod
 from array import array
 from collections import deque
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from pathlib import Path
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaTimeoutError
@@ -21,8 +23,6 @@ from comporta.chaos.workload import Event, Workload
 
 TICK = 0.02  # seconds between two looks at how many events are due
 MOST_WAITING = 4000  # events that wait for their acknowledgement, beyond which no more are sent
-TRANSACTION = 200  # events
-ABORTED = 3  # one in so many transactions is aborted
 REQUEST_TIMEOUT_MS = 10_000  # after which the other brokers are asked who leads now
 
 
@@ -39,6 +39,7 @@ class Producer(ABC):
         self.failure: BaseException | None = None
         self._poisons: deque[str] = deque()
         self._next = 0
+        self._end = sys.maxsize if workload.most is None else workload.most
         self._must_end = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -50,6 +51,11 @@ class Producer(ABC):
     def start(self) -> None:
         """Send from now on."""
         self._thread.start()
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the workload has no more events."""
+        return self._next >= self._end
 
     def finish(self) -> None:
         """Send no more, and return when all that was sent is acknowledged. Raises what went wrong."""
@@ -71,10 +77,11 @@ class Producer(ABC):
     @abstractmethod
     def _send(self) -> None: ...
 
-    def _due(self, began: float) -> list[tuple[int, Event]]:
+    def _due(self, began: float, most: int = MOST_WAITING) -> list[tuple[int, Event]]:
         """Events that should have been sent by now, with their numbers."""
         due = int((time.monotonic() - began) * self.workload.rate)
-        numbers = range(self._next, min(due, self._next + MOST_WAITING))
+        due = min(due, self._next + most, self._end)
+        numbers = range(self._next, max(due, self._next))
         self._next = numbers.stop
         return [(number, self.workload.event(number)) for number in numbers]
 
@@ -123,11 +130,17 @@ class KafkaProducer(Producer):
         self._topic = topic
 
     def _send(self) -> None:
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that brokers are away is meant
         asyncio.run(self._work())
 
     async def _work(self) -> None:
-        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that brokers are away is meant
-        settings = {"transactional_id": self._topic} if self.workload.is_transactional else {}
+        producer = await self._connect()
+        try:
+            await self._send_events(producer)
+        finally:
+            await producer.stop()
+
+    async def _connect(self, **settings: str) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
             bootstrap_servers=self._servers,
             enable_idempotence=True,
@@ -140,11 +153,7 @@ class KafkaProducer(Producer):
             **settings,
         )
         await producer.start()
-        try:
-            send = self._send_transactions if self.workload.is_transactional else self._send_events
-            await send(producer)
-        finally:
-            await producer.stop()
+        return producer
 
     async def _send_events(self, producer: AIOKafkaProducer) -> None:
         began = time.monotonic()
@@ -161,33 +170,11 @@ class KafkaProducer(Producer):
                 await acknowledgement
                 self._note(which)
 
-    async def _send_transactions(self, producer: AIOKafkaProducer) -> None:
-        began, transactions = time.monotonic(), 0
-        while not self._must_end.is_set():
-            await asyncio.sleep(TICK)
-            due: Sequence[tuple[int | str, Event]] = self._due(began)[:TRANSACTION]
-            if due:
-                self._next = int(due[-1][0]) + 1
-            if poison := self._poison():
-                due = [*due, poison]
-            if not due:
-                continue
-            await producer.begin_transaction()
-            for which, event in due:
-                await self._to(producer, event, which if isinstance(which, int) else self._next)
-            transactions += 1
-            if transactions % ABORTED == 0 and not poison:
-                await producer.abort_transaction()
-            else:
-                await producer.commit_transaction()
-                for which, _ in due:
-                    self._note(which)
-
-    async def _to(self, producer: AIOKafkaProducer, event: Event, number: int) -> Awaitable[object]:
+    async def _to(self, producer: AIOKafkaProducer, event: Event, number: int) -> Awaitable[Any]:
         partitions = sorted(await producer.partitions_for(self._topic))
         while True:
             with contextlib.suppress(KafkaTimeoutError):  # there was no room: it was not sent
-                sent: Awaitable[object] = await producer.send(
+                sent: Awaitable[Any] = await producer.send(
                     self._topic,
                     event.value,
                     key=event.key,

@@ -17,6 +17,7 @@ from comporta.chaos.positions import CassandraPosition, SqlitePosition
 from comporta.chaos.producer import FileProducer, KafkaProducer, Producer
 from comporta.chaos.proxy import Proxy
 from comporta.chaos.results import Results, comporta
+from comporta.chaos.transactions import TransactionalProducer
 from comporta.chaos.workload import Kind, Workload
 from comporta.services import Node, Services
 
@@ -229,7 +230,8 @@ class Cluster(System):
         return [node for node in self.services.nodes if node.service == service]
 
     def _producer(self) -> Producer:
-        return KafkaProducer(self.workload, self.services.kafka, self.topic)
+        kind = TransactionalProducer if self.workload.is_transactional else KafkaProducer
+        return kind(self.workload, self.services.kafka, self.topic)
 
     def _prepare(self) -> None:
         address = self._address(lambda service: None)

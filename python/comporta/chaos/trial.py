@@ -106,7 +106,7 @@ def _disturb(
     deadline = time.monotonic() + seconds
     for pause, fault in planned:
         time.sleep(pause)
-        if time.monotonic() > deadline:
+        if time.monotonic() > deadline or system.producer.is_exhausted:
             return
         if not system.wait_until_whole(WHOLE):
             trial.troubles.append(f"not all of members and services was there again within {WHOLE:.0f} s")

@@ -33,13 +33,14 @@ class Workload(ABC):
     """A pipeline, the events that are sent to it, and what its metrics must be.
 
     `code` is the FILE.py, whose pipeline has the metric `events`, counted by `slot`, which is an event's
-    number modulo `SLOTS`; its transform calls `heed` first. `rate` is in events a second. `options` are words
-    for `comporta run`, `environment` variables for it.
+    number modulo `SLOTS`; its transform calls `heed` first. `rate` is in events a second, `most` how many are
+    sent at most. `options` are words for `comporta run`, `environment` variables for it.
     """
 
     name: ClassVar[str]
     code: ClassVar[str]
     rate: ClassVar[int] = 2000
+    most: ClassVar[int | None] = None
     systems: ClassVar[tuple[Kind, ...]] = SYSTEMS
     options: ClassVar[tuple[str, ...]] = ()
     environment: ClassVar[Mapping[str, str]] = {}
@@ -51,8 +52,16 @@ class Workload(ABC):
         """The event of that number: always the same one."""
 
     def counted(self, acknowledged: Sequence[int]) -> Sequence[int]:
-        """Those of the acknowledged events that are to count: all, unless some are duplicates."""
+        """Those of the acknowledged events that are to count: not the duplicates, the dropped, the dead."""
         return acknowledged
+
+    def dropped(self, acknowledged: Sequence[int]) -> int:
+        """How many of the acknowledged events are to be dropped."""
+        return 0
+
+    def dead(self, acknowledged: Sequence[int]) -> int:
+        """How many of the acknowledged events are to be dead letters."""
+        return 0
 
     @abstractmethod
     def check(self, counted: Sequence[int], results: Results) -> Iterator[str]:

@@ -1,10 +1,48 @@
-"""How long nothing became durable, as samples show it."""
+"""When all is durable, and how long nothing became so."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
-from comporta.chaos.watch import Sample, longest_stop
+from comporta.chaos.positions import Durable
+from comporta.chaos.watch import Sample, Watch, longest_stop
+
+LONG, SHORT = 30.0, 0.5
+
+
+class Store:
+    """What is durable, as a test has it."""
+
+    def __init__(self) -> None:
+        self.durable: Durable | None = Durable(0, {})
+
+    def __call__(self) -> Durable | None:
+        return self.durable
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture
+def watch(store: Store) -> Iterator[Watch]:
+    watch = Watch(lambda: 100, store)
+    yield watch
+    watch.stop()
+
+
+def test_a_partition_that_is_behind_is_waited_for(store: Store, watch: Watch) -> None:
+    ends = {"a/0": 10, "a/1": 20}
+    store.durable = Durable(100, {"a/0": 100})
+    assert watch.wait_for(30, {}, LONG) is not None
+    assert watch.wait_for(30, ends, SHORT) is None
+    store.durable = Durable(100, {"a/0": 100, "a/1": 19})
+    assert watch.wait_for(30, ends, SHORT) is None
+    store.durable = Durable(120, {"a/0": 100, "a/1": 20})
+    assert watch.wait_for(30, ends, LONG) is not None
 
 
 def test_the_longest_time_without_progress_counts() -> None:

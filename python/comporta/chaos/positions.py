@@ -1,11 +1,14 @@
-"""How many records have taken effect: read from the store's own tables, as `docs/cassandra.md` shows them."""
+"""What has taken effect: read from the store's own tables, as `docs/cassandra.md` shows them."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import sqlite3
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from cassandra import ConsistencyLevel, DriverException
 from cassandra.cluster import (
@@ -28,21 +31,30 @@ TIMEOUT = 1.0
 SECOND_TRY = 0.2  # seconds until another node is asked as well
 
 
+class Durable(NamedTuple):
+    """How many records have taken effect, and how far it goes in each partition."""
+
+    records: int
+    reached: Mapping[str, int]
+
+
 class SqlitePosition:
-    """Of a pipeline in an SQLite file."""
+    """Of a pipeline in an SQLite file; the partitions are log files, as `part-0`, and how far is in lines."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def __call__(self) -> int | None:
-        """The records consumed; None where the file cannot be read now."""
+    def __call__(self) -> Durable | None:
+        """What has taken effect; None where the file cannot be read now."""
         with contextlib.suppress(sqlite3.Error), contextlib.closing(self._connect()) as connection:
-            (count,) = connection.execute(
-                "SELECT sum(consumed) FROM partitions JOIN generations ON generations.id = generation"
+            lines: Counter[str] = Counter()
+            for shown, consumed in connection.execute(
+                "SELECT shown, consumed FROM partitions JOIN generations ON generations.id = generation"
                 " WHERE current AND partition <> ?",
                 (REPLAY,),
-            ).fetchone()
-            return count or 0
+            ):
+                lines[Path(shown).name.partition(".")[0]] += consumed  # whatever it was renamed to
+            return Durable(lines.total(), lines)
         return None
 
     def close(self) -> None:
@@ -53,7 +65,7 @@ class SqlitePosition:
 
 
 class CassandraPosition:
-    """Of a pipeline in a keyspace."""
+    """Of a pipeline in a keyspace; the partitions are a topic's, as `TOPIC/0`, and how far is an offset."""
 
     def __init__(self, hosts: list[str], port: int, keyspace: str, pipeline: str) -> None:
         logging.getLogger("cassandra").setLevel(logging.CRITICAL)  # that nodes are away is meant
@@ -74,23 +86,25 @@ class CassandraPosition:
         self._pipeline = pipeline
         self._session: Session | None = None
 
-    def __call__(self) -> int | None:
-        """The records consumed; None where Cassandra does not answer now."""
+    def __call__(self) -> Durable | None:
+        """What has taken effect; None where Cassandra does not answer now."""
         with contextlib.suppress(DriverException, NoHostAvailable):
             self._session = self._session or self._cluster.connect(self._keyspace)
             [row] = self._ask(
                 "SELECT current FROM generations WHERE pipeline = %s LIMIT 1", self._pipeline
             ).result()
             known = self._ask("SELECT partition FROM partitions WHERE generation = %s", row.current).result()
-            counts = [
-                self._ask(
-                    "SELECT consumed FROM checkpoints WHERE generation = %s AND partition = %s",
+            asked = {
+                partition: self._ask(
+                    "SELECT consumed, upto FROM checkpoints WHERE generation = %s AND partition = %s",
                     *(row.current, partition),
                 )
                 for (partition,) in known
                 if partition != REPLAY
-            ]
-            return sum(int(found.consumed) for count in counts for found in count.result())
+            }
+            rows = {partition: found for partition, answer in asked.items() for found in answer.result()}
+            count = sum(int(found.consumed) for found in rows.values())
+            return Durable(count, {partition: found.upto for partition, found in rows.items()})
         return None
 
     def _ask(self, query: str, *values: object) -> ResponseFuture:

@@ -10,7 +10,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from array import array
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,8 @@ class FileProducer(Producer):
         super().__init__(workload)
         folder.mkdir(parents=True)
         self.paths = [folder / f"part-{number}.log" for number in range(files)]
+        self.lines: Counter[str] = Counter()
+        """How many were written to each file, as `part-0`."""
         self.lock = threading.Lock()
         """Held while lines are written: who holds it may rename and truncate."""
         for path in self.paths:
@@ -115,10 +117,12 @@ class FileProducer(Producer):
                     with path.open("ab") as file:
                         file.write(b"".join(event.value + b"\n" for _, event in mine))
                     self.acknowledged.extend(number for number, _ in mine)
+                    self.lines[path.stem] += len(mine)
                 if poison:
                     with self.paths[0].open("ab") as file:
                         file.write(poison[1].value + b"\n")
                     self.poisoned.append(poison[0])
+                    self.lines[self.paths[0].stem] += 1
 
 
 class KafkaProducer(Producer):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from comporta import addresses, brokers
 from comporta.chaos import harness, processes
+from comporta.chaos.kafka import Group, ends, grow
 from comporta.chaos.member import Member
 from comporta.chaos.positions import CassandraPosition, SqlitePosition
 from comporta.chaos.producer import FileProducer, KafkaProducer, Producer
@@ -22,9 +23,11 @@ from comporta.chaos.workload import Kind, Workload
 from comporta.services import Node, Services
 
 PARTITIONS = 4
+SESSION = 6.0  # seconds after which the group goes on without a member that is not heard of
+HEARTBEAT = 2.0  # seconds between two times that it is, at most
 # Quick to notice, so that a run of minutes has room for many faults.
 SETTINGS = {
-    "COMPORTA_SESSION_TIMEOUT": "6s",
+    "COMPORTA_SESSION_TIMEOUT": f"{SESSION:.0f}s",
     "COMPORTA_FLUSH_EVERY": "200ms",
     "COMPORTA_BATCH_TIMEOUT": "5s",
     "COMPORTA_BATCH_BYTES": "32KiB",
@@ -101,7 +104,7 @@ class System(ABC):
     def wait_until_gone(self, seconds: float) -> list[str]:
         """Wait until no process is left of all members, which have ended; else what is left after so long."""
         deadline = time.monotonic() + seconds
-        while left := processes.marked(harness.FOLDER, self.environment[harness.FOLDER]):
+        while left := processes.marked(*self._mark):
             if time.monotonic() > deadline:
                 return list(left.values())
             time.sleep(0.1)
@@ -111,13 +114,18 @@ class System(ABC):
         """End everything at once."""
         for member in self.members:
             member.stop(at_once=True)
-        for pid in processes.marked(harness.FOLDER, self.environment[harness.FOLDER]):
+        for pid in processes.marked(*self._mark):
             processes.send(pid)
 
-    def misbehave(self, kind: str) -> None:
-        """Have the first worker that sees it misbehave, once."""
-        (self.folder / "misbehave.new").write_text(kind)
-        (self.folder / "misbehave.new").rename(self.folder / harness.FILE)
+    def misbehave(self, kind: str, seconds: float) -> bool:
+        """Have the first worker that sees it misbehave, once; False where none has come within `seconds`."""
+        request = self.folder / harness.FILE
+        request.with_suffix(".new").write_text(kind)
+        request.with_suffix(".new").rename(request)
+        deadline = time.monotonic() + seconds
+        while request.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return not request.exists()
 
     def run(self, *words: str) -> str:
         """Run another command of `comporta`; what it wrote to stdout."""
@@ -126,6 +134,11 @@ class System(ABC):
     def has_said(self, words: str) -> bool:
         """Whether the log of any member, of former ones too, has these words."""
         return any(words in log.read_text(errors="replace") for log in self.folder.glob("*.log"))
+
+    @property
+    def _mark(self) -> tuple[str, str]:
+        """What the environment of all processes of its members has."""
+        return harness.FOLDER, self.environment[harness.FOLDER]
 
     @property
     def cluster(self) -> Cluster:
@@ -146,6 +159,10 @@ class System(ABC):
     @abstractmethod
     def position(self) -> SqlitePosition | CassandraPosition:
         """How to see how much is durable."""
+
+    @abstractmethod
+    def ends(self) -> dict[str, int] | None:
+        """Where each partition ends, as the position has them; None where that cannot be known now."""
 
     @abstractmethod
     def _producer(self) -> Producer: ...
@@ -172,6 +189,10 @@ class Embedded(System):
 
     def position(self) -> SqlitePosition:
         return SqlitePosition(self.database)
+
+    def ends(self) -> dict[str, int]:
+        assert isinstance(self.producer, FileProducer)
+        return dict(self.producer.lines)
 
     def _producer(self) -> Producer:
         return FileProducer(self.workload, self._logs, PARTITIONS)
@@ -203,6 +224,7 @@ class Cluster(System):
         self.kind = "replicated" if any(node.number > 1 for node in services.nodes) else "cluster"
         self.topic = f"chaos-{secrets.token_hex(4)}"
         self._keyspace = f"chaos_{secrets.token_hex(4)}"
+        self.group = Group(services.kafka, self.topic)
         super().__init__(workload, folder, members)
 
     def is_whole(self) -> bool:
@@ -228,6 +250,13 @@ class Cluster(System):
     def nodes(self, service: str) -> list[Node]:
         """The nodes of a service."""
         return [node for node in self.services.nodes if node.service == service]
+
+    def grow(self, more: int, most: int) -> int:
+        """Give the topic more partitions, up to so many; how many it has."""
+        return grow(self.services.kafka, self.topic, more, most)
+
+    def ends(self) -> dict[str, int] | None:
+        return ends(self.services.kafka, self.topic)
 
     def _producer(self) -> Producer:
         kind = TransactionalProducer if self.workload.is_transactional else KafkaProducer

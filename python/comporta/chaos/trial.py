@@ -18,6 +18,7 @@ WHOLE = 180.0  # seconds within which nothing may be missing any more of members
 BEGIN = 60.0  # seconds within which the first event must be durable
 GONE = 30.0  # seconds within which no process may be left once all members have ended
 SETTLE = 120.0  # seconds within which all must be, once no more are sent and nothing is wrong any longer
+ASK_EVERY = 0.2  # seconds between two questions where the source ends
 LOST_CLAIMS = "has lost claims"  # what the log says then
 
 Say = Callable[[str, dict[str, Any]], None]
@@ -100,7 +101,7 @@ def _disturb(
     trial: Trial,
     say: Say,
 ) -> None:
-    if watch.wait_for(1, BEGIN) is None:
+    if watch.wait_for(1, {}, BEGIN) is None:
         trial.troubles.append(f"nothing was counted within {BEGIN:.0f} s")
         return
     deadline = time.monotonic() + seconds
@@ -115,7 +116,7 @@ def _disturb(
         target = fault.inject(system)
         say("fault", {"at": began, "fault": fault.name, "target": target})
         time.sleep(fault.seconds)
-        if fault.is_survived(system) and watch.wait_for(system.producer.total, fault.recovery) is None:
+        if fault.is_survived(system) and _recover(system, watch, fault.recovery) is None:
             trial.troubles.append(f"{fault.name} ({target}) was not survived: nobody took over")
         try:
             fault.heal(system)
@@ -124,7 +125,7 @@ def _disturb(
         trial.may_have_lost_claims = trial.may_have_lost_claims or fault.may_lose_claims
         injection = Injection(fault.name, target, began, watch.now())
         trial.injections.append(injection)
-        injection.recovered = watch.wait_for(system.producer.total, fault.recovery)
+        injection.recovered = _recover(system, watch, fault.recovery)
         injection.stopped_ms = round(
             1000 * longest_stop(watch.samples, began, injection.recovered or watch.now())
         )
@@ -135,6 +136,17 @@ def _disturb(
         figures = {"after_ms": injection.recovery_ms, "stopped_ms": injection.stopped_ms}
         say("recovered", {"fault": fault.name} | figures)
         _note_exits(system, trial, f"after {fault.name} ({target})")
+
+
+def _recover(system: System, watch: Watch, seconds: float) -> float | None:
+    """When everything that is acknowledged now was durable; None if not within `seconds`."""
+    deadline = time.monotonic() + seconds
+    amount = system.producer.total
+    while (ends := system.ends()) is None:
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(ASK_EVERY)
+    return watch.wait_for(amount, ends, deadline - time.monotonic())
 
 
 def _note_exits(system: System, trial: Trial, when: str) -> None:
@@ -155,7 +167,7 @@ def _stop(system: System, trial: Trial) -> None:
 def _settle(system: System, watch: Watch, trial: Trial, say: Say) -> None:
     say("settling", {"at": watch.now()})
     system.producer.finish()
-    if watch.wait_for(system.producer.total, SETTLE) is None:
+    if _recover(system, watch, SETTLE) is None:
         durable = watch.samples[-1].durable if watch.samples else None
         words = f"{SETTLE:.0f} s after the last event {durable} of {system.producer.total} were durable"
         trial.troubles.append(words)

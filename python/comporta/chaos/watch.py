@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from typing import NamedTuple
+
+from comporta.chaos.positions import Durable
 
 EVERY = 0.2  # seconds
 
@@ -22,8 +24,9 @@ class Sample(NamedTuple):
 class Watch:
     """Takes samples in a thread of its own until `stop`."""
 
-    def __init__(self, acknowledged: Callable[[], int], durable: Callable[[], int | None]) -> None:
+    def __init__(self, acknowledged: Callable[[], int], durable: Callable[[], Durable | None]) -> None:
         self.samples: list[Sample] = []
+        self._reached: Mapping[str, int] = {}
         self._acknowledged = acknowledged
         self._durable = durable
         self._began = time.monotonic()
@@ -40,20 +43,24 @@ class Watch:
         self._must_end.set()
         self._thread.join()
 
-    def wait_for(self, amount: int, seconds: float) -> float | None:
-        """When at least so much was durable; None if that did not come within `seconds`."""
+    def wait_for(self, amount: int, ends: Mapping[str, int], seconds: float) -> float | None:
+        """When so much was durable, and each partition up to its end; None if that took too long."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if self.samples and (self.samples[-1].durable or 0) >= amount:
+            if self.samples and (self.samples[-1].durable or 0) >= amount and self._has_reached(ends):
                 return self.samples[-1].at
             time.sleep(EVERY / 4)
         return None
+
+    def _has_reached(self, ends: Mapping[str, int]) -> bool:
+        return all(self._reached.get(partition, 0) >= end for partition, end in ends.items())
 
     def _run(self) -> None:
         while not self._must_end.wait(EVERY):
             acknowledged = self._acknowledged()
             durable = self._durable()
-            self.samples.append(Sample(self.now(), acknowledged, durable))
+            self._reached = durable.reached if durable else self._reached
+            self.samples.append(Sample(self.now(), acknowledged, durable.records if durable else None))
 
 
 def longest_stop(samples: Iterable[Sample], began: float, ended: float) -> float:

@@ -1,0 +1,56 @@
+"""What chaos asks of Kafka itself: where a topic ends, to grow it, and how a group is."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiokafka import AIOKafkaConsumer
+from kafka_topics import Topic
+from kafka_topics import broker as broker
+from real_services import services as services
+
+from comporta.chaos.kafka import Group, ends, grow
+
+
+def test_a_topic_grows_up_to_a_bound() -> None:
+    topic = Topic(2)
+    first, second, third = (f"{topic.name}/{number}" for number in range(3))
+    topic.send([b"one", b"two"], 1)
+    assert ends(topic.server, topic.name) == {first: 0, second: 2}
+    assert grow(topic.server, topic.name, 2, 3) == 3
+    assert ends(topic.server, topic.name) == {first: 0, second: 2, third: 0}
+    assert grow(topic.server, topic.name, 2, 3) == 3
+    assert grow(topic.server, topic.name, 2, 1) == 3
+
+
+def test_where_nobody_answers_no_end_is_known() -> None:
+    assert ends("127.0.0.1:1", "topic") is None
+
+
+def test_a_group_has_its_members_and_its_generation() -> None:
+    topic = Topic(2)
+    group = Group(topic.server, topic.name)
+    assert (group.members(), group.generation()) == ({}, -1)
+    assert not group.wait_for(lambda members: len(members) == 1, 0.0)
+
+    async def join(instance: str) -> AIOKafkaConsumer:
+        consumer = AIOKafkaConsumer(
+            topic.name, bootstrap_servers=topic.server, group_id=topic.name, group_instance_id=instance
+        )
+        await consumer.start()
+        return consumer
+
+    async def work() -> None:
+        consumer = await join("one")
+        assert await asyncio.to_thread(group.wait_for, lambda members: len(members) == 1, 30.0)
+        [(member, numbers)] = (await asyncio.to_thread(group.members) or {}).items()
+        assert member.startswith("one")
+        assert numbers == {0, 1}
+        assert await asyncio.to_thread(group.generation) == 1
+        other = await join("two")
+        assert await asyncio.to_thread(group.wait_for, lambda members: len(members) == 2, 30.0)
+        assert await asyncio.to_thread(group.generation) == 2
+        await consumer.stop()
+        await other.stop()
+
+    asyncio.run(work())

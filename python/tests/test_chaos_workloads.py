@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from comporta.chaos import catalogue
 from comporta.chaos.judge import judge
 from comporta.chaos.results import Group, Results
 from comporta.chaos.workload import Workload
+from comporta.chaos.workloads.rows import Rows
 
 MOST = {"large": 16, "slow": 150}  # events: these take long
 WORKLOADS = list(catalogue.all_workloads().values())
@@ -23,6 +25,7 @@ class Answers:
 
     def __init__(self, run: c.testing.Run) -> None:
         self.run = run
+        self.rows = [dict(row) for row in run.rows]
         self.metrics = {
             metric.name: {_shown(group): value for group, value in run.values(metric.name).items()}
             for metric in run.pipeline.metrics
@@ -40,6 +43,9 @@ class Answers:
 
     def letters(self) -> list[Any]:
         return cast("list[Any]", self.run.letters)
+
+    def output_rows(self) -> list[dict[str, Any]]:
+        return [{"row": row} for row in self.rows]
 
 
 @pytest.fixture(params=WORKLOADS, ids=lambda workload: workload.name)
@@ -81,6 +87,24 @@ def test_whatever_differs_is_found(workload: Workload, tmp_path: Path) -> None:
         del missing.metrics[metric.name][groups[-1]]
         for answers in (changed, missing):
             assert breaches(workload, numbers, answers), f"{metric.name}: {answers.metrics[metric.name]}"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        lambda rows: rows[1:],
+        lambda rows: [*rows, rows[-1]],
+        lambda rows: [{**rows[0], "text": None}, *rows[1:]],
+        lambda rows: [{**rows[0], "lot": rows[0]["lot"] + 1}, *rows[1:]],
+    ],
+    ids=["missing", "doubled", "changed", "of another run"],
+)
+def test_rows_that_differ_are_found(tmp_path: Path, rows: Callable[[Any], Any]) -> None:
+    workload = Rows()
+    numbers, done = run(workload, tmp_path, 100)
+    answers = Answers(done)
+    answers.rows = rows(answers.rows)
+    assert breaches(workload, numbers, answers)
 
 
 def _changed(value: Any) -> Any:

@@ -71,6 +71,10 @@ class Results:
         """The lines of the audit, recounted from the source; the last is of the whole."""
         return self._ask("audit", self._file, *self._store, *self._source)
 
+    def output_rows(self) -> list[dict[str, Any]]:
+        """The rows that were kept, as `comporta rows --format json` has them."""
+        return self._ask("rows", self._file, *self._store)
+
     def letters(self) -> list[dict[str, Any]]:
         """The dead letters."""
         return self._ask("dead", "list", self._file, *self._store, *self._source)

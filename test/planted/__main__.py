@@ -1,0 +1,82 @@
+"""Plant each mistake in a copy of the code, and run `comporta chaos` on it until it is found.
+
+    python test/planted [--seeds N] [NAME ...]
+
+A row for each: whether it was found, in how many trials, and by what. The exit status is 1 unless all were.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from mistakes import MISTAKES, Mistake
+
+from comporta.services import Services, ports
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = (sys.executable, "-c", "from comporta.cli import main; main()")
+MINUTES = "1.5"  # of a trial
+
+
+def main() -> int:
+    """Find them."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("names", nargs="*", choices=[[], *(mistake.name for mistake in MISTAKES)])
+    parser.add_argument("--seeds", type=int, default=8, help="trials of a mistake at the most")
+    given = parser.parse_args()
+    wanted = [mistake for mistake in MISTAKES if not given.names or mistake.name in given.names]
+    missed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        services = _services(Path(folder) / "services")
+        services.up()
+        try:
+            print("| mistake | found after | how |\n| --- | --- | --- |", flush=True)
+            for mistake in wanted:
+                found = _find(mistake, Path(folder), services, given.seeds)
+                missed += found is None
+                seed, how = found or (given.seeds, "**not found**")
+                trials = "1 trial" if seed == 1 else f"{seed} trials"
+                print(f"| {mistake.what} | {trials} | {how} |", flush=True)
+        finally:
+            services.down(delete=True)
+    return 1 if missed else 0
+
+
+def _find(mistake: Mistake, folder: Path, services: Services, seeds: int) -> tuple[int, str] | None:
+    """The seed that found it, and how; None where none did."""
+    copy = folder / mistake.name
+    shutil.copytree(ROOT / "python" / "comporta", copy / "comporta")
+    mistake.plant(copy / "comporta")
+    environment = os.environ | {
+        "PYTHONPATH": str(copy),
+        "COMPORTA_RELEASE": str(ROOT / "_build" / "prod" / "rel" / "comporta"),
+    }
+    for seed in range(1, seeds + 1):
+        words = ["chaos", "--services", services.folder, "--seed", seed, "--minutes", MINUTES]
+        words += ["--workloads", mistake.workload, "--faults", mistake.faults]
+        words += ["--folder", copy / str(seed), "--format", "json"]
+        done = subprocess.run([*COMMAND, *map(str, words)], env=environment, capture_output=True, text=True)
+        if done.returncode not in (0, 1):
+            raise SystemExit(f"comporta chaos ended with {done.returncode}:\n{done.stderr}")
+        outcome = json.loads(done.stdout.splitlines()[-1])
+        if outcome["lost"] or outcome["doubled"]:
+            return seed, f"{outcome['lost']:,} lost, {outcome['doubled']:,} doubled"
+        if outcome["wrong"]:
+            return seed, outcome["wrong"][0][:100]
+    return None
+
+
+def _services(folder: Path) -> Services:
+    kafka, cassandra, redis = (ports.find(["127.0.0.1"], os.getpid() + number * 100) for number in range(3))
+    return Services(folder, kafka_port=kafka, cassandra_port=cassandra, redis_port=redis)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -83,7 +83,7 @@ MISTAKES = [
         name="no-timestamp",
         what="rows are written with the time of day instead of the offset that they reach",
         workload="counting",
-        faults="zombie,zombie-beam",
+        faults="zombie-release,zombie-beam,freeze-store",
         file="sinks/cassandra/rows.py",
         changes=(
             (

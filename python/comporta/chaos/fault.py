@@ -24,10 +24,10 @@ class Fault(ABC):
     """Something that goes wrong, and how it is put right; a new instance for each time.
 
     `chance` decides whatever is left to chance in it, so that a seed repeats it; with a `turn`, that decides
-    which process it is. `seconds` is how long it is
-    held; `recovery` is how long the system may take afterwards until all that was acknowledged is durable.
-    One that `needs_own` is for services that the suite has brought up itself: they are behind proxies, and
-    hold nothing of anybody else's. After one that `may_lose_claims`, duplicates may count again.
+    which process it is. `seconds` is how long it is held; `recovery` is how long the system may take
+    afterwards until all that was acknowledged is durable. One that `needs_own` is for services that the suite
+    has brought up itself: they are behind proxies, and hold nothing of anybody else's. After one that
+    `may_lose_claims`, duplicates may count again.
     """
 
     name: ClassVar[str]

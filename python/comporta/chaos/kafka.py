@@ -18,6 +18,7 @@ METADATA = 2  # the version of a key whose value is about the group itself, and 
 POLL = 0.2  # seconds
 GET_MS = 1000
 ANSWER = 10.0  # seconds within which Kafka must answer
+ONE_ANSWER_MS = 2000  # for a broker, beyond which the next one is asked
 
 Members = dict[str, set[int]]
 """The partitions of each member, by the id that it has from the broker."""
@@ -32,7 +33,7 @@ def ends(servers: str, topic: str) -> dict[str, int] | None:
 
 
 async def _ends(servers: str, topic: str) -> dict[str, int]:
-    async with _administration(servers) as admin, AIOKafkaConsumer(bootstrap_servers=servers) as consumer:
+    async with _administration(servers) as admin, _consumer(servers) as consumer:
         partitions = [TopicPartition(topic, number) for number in range(await _count(admin, topic))]
         found = await consumer.end_offsets(partitions)
     return {f"{topic}/{number}": offset for (_, number), offset in found.items()}
@@ -46,12 +47,16 @@ async def _count(admin: AIOKafkaAdminClient, topic: str) -> int:
 
 @contextlib.asynccontextmanager
 async def _administration(servers: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers, request_timeout_ms=ONE_ANSWER_MS)
     await admin.start()
     try:
         yield admin
     finally:
         await admin.close()
+
+
+def _consumer(servers: str) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(bootstrap_servers=servers, request_timeout_ms=ONE_ANSWER_MS)
 
 
 def grow(servers: str, topic: str, more: int, most: int) -> int:
@@ -110,7 +115,7 @@ class Group:
     async def _generation(self) -> int:
         servers = self._servers
         generation = -1
-        async with _administration(servers) as admin, AIOKafkaConsumer(bootstrap_servers=servers) as consumer:
+        async with _administration(servers) as admin, _consumer(servers) as consumer:
             partition = TopicPartition(STORED_IN, abs(_hash(self._name)) % await _count(admin, STORED_IN))
             consumer.assign([partition])
             await consumer.seek_to_beginning(partition)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import sys
 import threading
 import time
@@ -48,6 +49,11 @@ class Producer(ABC):
         """How many records were acknowledged, poison among them."""
         return len(self.acknowledged) + len(self.poisoned)
 
+    def check(self) -> None:
+        """Raise what went wrong, if anything did."""
+        if self.failure:
+            raise self.failure
+
     def start(self) -> None:
         """Send from now on."""
         self._thread.start()
@@ -61,8 +67,7 @@ class Producer(ABC):
         """Send no more, and return when all that was sent is acknowledged. Raises what went wrong."""
         self._must_end.set()
         self._thread.join()
-        if self.failure:
-            raise self.failure
+        self.check()
 
     def poison(self, kind: str) -> None:
         """Send a poison record, soon."""
@@ -156,6 +161,8 @@ class KafkaProducer(Producer):
             request_timeout_ms=REQUEST_TIMEOUT_MS,
             **settings,
         )
+        # However long there is no leader: a batch that was given up would leave a gap, at which all others end.
+        producer._message_accumulator._batch_ttl = math.inf
         await producer.start()
         return producer
 

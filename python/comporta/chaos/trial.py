@@ -107,6 +107,7 @@ def _disturb(
     deadline = time.monotonic() + seconds
     for pause, fault in planned:
         time.sleep(pause)
+        system.producer.check()
         if time.monotonic() > deadline or system.producer.is_exhausted:
             return
         if not system.wait_until_whole(WHOLE):

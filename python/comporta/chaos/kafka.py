@@ -18,7 +18,7 @@ METADATA = 2  # the version of a key whose value is about the group itself, and 
 POLL = 0.2  # seconds
 GET_MS = 1000
 ANSWER = 10.0  # seconds within which Kafka must answer
-ONE_ANSWER_MS = 2000  # for a broker, beyond which the next one is asked
+ONE_ANSWER_MS = 4000  # for a broker, beyond which the next one is asked
 
 Members = dict[str, set[int]]
 """The partitions of each member, by the id that it has from the broker."""

@@ -161,7 +161,7 @@ class KafkaProducer(Producer):
             request_timeout_ms=REQUEST_TIMEOUT_MS,
             **settings,
         )
-        # However long there is no leader: a batch that was given up would leave a gap, at which all others end.
+        # However long there is no leader: a batch that was given up would leave a gap, and end all others.
         producer._message_accumulator._batch_ttl = math.inf
         await producer.start()
         return producer

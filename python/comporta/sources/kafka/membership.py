@@ -15,14 +15,14 @@ import re
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from aiokafka import errors
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.coordinator.protocol import ConsumerProtocol
 from aiokafka.protocol.admin import DescribeGroupsRequest
 from aiokafka.protocol.api import Request, RequestStruct, Response
-from aiokafka.protocol.group import HeartbeatRequest, HeartbeatResponse_v1
+from aiokafka.protocol.group import HeartbeatRequest, HeartbeatResponse_v1, JoinGroupRequest
 from aiokafka.protocol.types import Array, Int16, Int32, Int64, Schema, String
 from aiokafka.structs import TopicPartition
 
@@ -119,13 +119,26 @@ class StaticCoordinator(GroupCoordinator):  # type: ignore[misc]
         super().__init__(*args, **settings)
 
     async def _send_req(self, request: Any) -> Any:
-        if isinstance(request, HeartbeatRequest):
-            request = StaticHeartbeat(self.group_id, self.generation, self.member_id, self._group_instance_id)
+        member = self.member_id
+        is_heartbeat = isinstance(request, HeartbeatRequest)
+        if is_heartbeat:
+            request = StaticHeartbeat(self.group_id, self.generation, member, self._group_instance_id)
         response = await super()._send_req(request)
-        if getattr(response, "error_code", None) == FENCED:
-            self._on_fenced()
-            raise Fenced
+        code = getattr(response, "error_code", None)
+        if code == FENCED:
+            self._refused(member)
+        if is_heartbeat and code == errors.GroupLoadInProgressError.errno:
+            raise errors.GroupLoadInProgressError  # it takes over from a broker that is away: once more, soon
         return response
+
+    def _refused(self, member: str) -> NoReturn:
+        """Another member has this instance id than the one that asked: another process's, or our own by now.
+
+        A group that has gone on without this process takes it in as a new member, whose id comes last of all.
+        """
+        if member == self.member_id != JoinGroupRequest.UNKNOWN_MEMBER_ID:
+            self._on_fenced()
+        raise Fenced
 
     def reset_generation(self) -> None:
         if not self._closing.done():
@@ -134,19 +147,19 @@ class StaticCoordinator(GroupCoordinator):  # type: ignore[misc]
 
     async def commit(self, offsets: Mapping[TopicPartition, int], metadata: str) -> None:
         """Commit offsets, once. Raises `KafkaError` if that fails; membership is the heartbeat's affair."""
+        member = self.member_id
         topics: dict[str, list[tuple[int, int, int, str]]] = {}
         for (topic, number), offset in offsets.items():
             topics.setdefault(topic, []).append((number, offset, -1, metadata))
         response = await self._send_req(
             StaticCommit(
-                self.group_id, self.generation, self.member_id, self._group_instance_id, list(topics.items())
+                self.group_id, self.generation, member, self._group_instance_id, list(topics.items())
             )
         )
         for _, partitions in response.topics:
             for _, code in partitions:
                 if code == FENCED:
-                    self._on_fenced()
-                    raise Fenced
+                    self._refused(member)
                 if code:
                     raise errors.for_code(code)()
 

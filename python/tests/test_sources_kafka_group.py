@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import time
@@ -9,6 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
 from kafka_topics import Topic
 from kafka_topics import broker as broker
 from source_contract import LIMITS, PATIENCE
@@ -197,6 +200,33 @@ def test_of_two_with_one_id_the_older_is_fenced_and_says_so(topic: Topic, join: 
     pump_for([newer], 2)
     assert newer.partitions == names(topic, 0, 1, 2, 3)
     assert [what for what, _ in newer.told] == ["assigned"] * 4
+
+
+def test_nobody_is_fenced_by_joining_again(topic: Topic, join: Join) -> None:
+    member = join("a")
+    pump([member], lambda: len(member.partitions) == 4)
+    client = member.source._client
+    coordinator = client._consumer.coordinator
+    commits = {TopicPartition(topic.name, 0): 0}
+
+    async def commit_under_a_former_id() -> None:
+        current, coordinator.member_id = coordinator.member_id, "a-former-id"
+        commit = asyncio.ensure_future(coordinator.commit(commits, ""))
+        await asyncio.sleep(0)  # it is on its way
+        coordinator.member_id = current
+        with pytest.raises(KafkaError):
+            await commit
+
+    async def commit_before_it_has_joined_again() -> None:
+        coordinator.reset_generation()  # as where the group went on without it
+        with pytest.raises(KafkaError):
+            await coordinator.commit(commits, "")
+
+    for work in (commit_under_a_former_id, commit_before_it_has_joined_again):
+        asyncio.run_coroutine_threadsafe(work(), client._loop).result(PATIENCE)
+    member.told.clear()
+    pump([member], lambda: len(member.told) >= 4)
+    assert member.partitions == names(topic, 0, 1, 2, 3)
 
 
 def test_what_a_member_had_goes_to_others_when_it_stays_away(topic: Topic, join: Join) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import select
+import socket
 import struct
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from comporta import etf
@@ -56,6 +57,7 @@ class Connection:
         self._max_frame = max_frame
         self._kept: deque[Frame] = deque()
         self._sending = threading.Lock()
+        self._on_stall: Callable[[], None] | None = None
         self.is_ready = False
 
     def receive(self) -> Frame:
@@ -122,6 +124,14 @@ class Connection:
         """Have a line logged."""
         self.send({"kind": "log", "level": Atom(level), "text": text})
 
+    def watch_sending(self, seconds: float, on_stall: Callable[[], None]) -> None:
+        """Have `on_stall` called, again and again, when sending has waited so long for the peer."""
+        self._on_stall = on_stall
+        whole = int(seconds)
+        with socket.socket(fileno=os.dup(self._descriptor)) as stream:
+            interval = struct.pack("@ll", whole, round((seconds - whole) * 1e6))
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, interval)
+
     def disconnect(self) -> None:
         """Close this process's copy of the descriptor, after a fork. Everything then raises `Closed`."""
         if self._descriptor >= 0:
@@ -150,7 +160,12 @@ class Connection:
 
     def _write(self, parts: list[memoryview]) -> None:
         while parts:
-            written = self._checked(os.writev, parts)
+            try:
+                written = self._checked(os.writev, parts)
+            except BlockingIOError:
+                assert self._on_stall
+                self._on_stall()
+                continue
             while parts and written >= len(parts[0]):
                 written -= len(parts.pop(0))
             if parts:

@@ -23,6 +23,7 @@ from comporta.sources.replay import Replay
 
 POLL = 0.05  # seconds between two looks for something to read, while something is wanted
 DISCOVER_EVERY = 1.0
+STALL = 1.0  # seconds that sending may take, until it is asked whether the BEAM is still there
 MOST_ENDS = 1000  # in a report of the lag: as many as surely fit a header
 
 
@@ -41,6 +42,7 @@ class Reader:
         self._discover_at = 0.0
         self._is_listed = False
         self._unit = self._sources[0].unit
+        connection.watch_sending(STALL, self._check_stall)
 
     def serve(self) -> NoReturn:
         """Read until the BEAM closes the connection, which raises `Closed`."""
@@ -109,12 +111,19 @@ class Reader:
 
     def _check_patience(self) -> None:
         """End this process if the BEAM seems frozen: by now others may have gone on with its partitions."""
-        silent = time.monotonic() - self._heard_at
-        if silent > min(source.patience for source in self._sources):
-            self._connection.log(
-                "warning", f"the BEAM has been silent for {silent:.0f} s: nothing is held for it"
-            )
+        if words := self._is_frozen():
+            self._connection.log("warning", words)
             sys.exit(1)
+
+    def _check_stall(self) -> None:
+        """The same while the BEAM takes nothing of what is sent, so that nothing can be logged either."""
+        if words := self._is_frozen():
+            sys.exit(words)
+
+    def _is_frozen(self) -> str | None:
+        silent = time.monotonic() - self._heard_at
+        is_frozen = silent > min(source.patience for source in self._sources)
+        return f"the BEAM has been silent for {silent:.0f} s: nothing is held for it" if is_frozen else None
 
     def _discover(self) -> None:
         assigned = []

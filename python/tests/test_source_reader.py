@@ -24,6 +24,7 @@ class Group(Source):
     def __init__(self) -> None:
         self.found: list[AssignedPartition] = []
         self.lost: list[str] = []
+        self.batch: Batch | None = None
         self.wants = False
         self.sought: list[tuple[str, int]] = []
         self.durable: list[tuple[str, int]] = []
@@ -49,7 +50,7 @@ class Group(Source):
         self.sought.append((partition, offset))
 
     def read(self) -> Batch | None:
-        return None
+        return self.batch
 
     def ends(self) -> list[tuple[str, int]]:
         return []
@@ -136,6 +137,19 @@ def test_a_drain_is_asked_for_once_and_its_end_is_passed_on(beam: Beam, group: G
         beam.send("announce", partition=None)
         beam.names()
         assert not group.wants
+
+
+def test_a_beam_that_takes_nothing_for_too_long_is_left(
+    beam: Beam, group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert beam.names() == ["t/0", "t/1"]
+    beam.send("seek", partition=b"t/0", offset=0, assignment=1)
+    group.patience = 1.5
+    group.batch = Batch("t/0", "t/0", "lines", 0, 0, 1, 1, memoryview(bytes(8 << 20)))
+    beam.send("pull", count=1)
+    beam.thread.join(10)
+    assert isinstance(beam.ended, SystemExit)
+    assert "silent" in str(beam.ended.code)
 
 
 def test_a_beam_that_is_silent_for_too_long_is_left(beam: Beam, group: Group) -> None:

@@ -35,7 +35,8 @@ defmodule Comporta.Log do
   @doc "Formats an event: what Erlang's `:logger` asks of a formatter."
   @spec format(:logger.log_event(), map) :: iodata
   def format(%{level: level, msg: message, meta: meta}, %{format: format}) do
-    line(format, time(meta), level, text(message, meta))
+    # OTP's own messages end their line themselves.
+    line(format, time(meta), level, String.trim_trailing(text(message, meta), "\n"))
   end
 
   defp line(:text, time, level, text),

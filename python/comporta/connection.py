@@ -6,6 +6,7 @@ of `comporta.etf`: a map with a `kind` and an `id`) and the payload, the affair 
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
@@ -39,6 +40,10 @@ class Frame(NamedTuple):
 
 class Closed(Exception):
     """The BEAM has ended the connection."""
+
+
+class Severed(Exception):
+    """Code that runs in this process has closed the connection, as its text says."""
 
 
 class ProtocolError(ValueError):
@@ -178,6 +183,13 @@ class Connection:
             return int(call(self._descriptor, buffers))
         except (BrokenPipeError, ConnectionResetError) as error:
             raise Closed from error
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+            raise Severed(
+                "code that runs in this process has closed a descriptor that it had not opened, by which"
+                " this process speaks to Comporta: see what calls os.close or os.closerange"
+            ) from error
 
 
 def _header(data: memoryview) -> dict[str, Any]:

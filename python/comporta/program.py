@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from comporta.connection import MAX_FRAME, Closed, Connection, Level
+from comporta.connection import MAX_FRAME, Closed, Connection, Level, Severed
 from comporta.errors import ComportaError
 
 VERSION = 1
@@ -49,6 +49,8 @@ def main(run: Run) -> NoReturn:
         run(connection, *_start(connection))
     except Closed:
         sys.exit(0)
+    except Severed as error:
+        sys.exit(str(error))
     except ComportaError as error:
         if connection.is_ready:
             connection.log("error", str(error))

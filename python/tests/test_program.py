@@ -283,6 +283,15 @@ def test_a_forked_child_neither_hides_its_parents_death_nor_survives_it(start: S
     assert gone(child)
 
 
+def test_code_that_closes_descriptors_of_others_is_told_what_it_did(start: Start) -> None:
+    program = start("connection.ready(); os.closerange(3, 1024); connection.ready()")
+    program.begin()
+    status, words = program.end()
+    assert status == 1
+    assert "os.closerange" in words
+    assert "Traceback" not in words
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -12,6 +12,11 @@ defmodule Comporta.LogTest do
     assert format({:string, "one\ntwo"}, :text) == "2015-05-17T10:05:03.123Z [info] one\n  two\n"
   end
 
+  test "a line that has its end already gets no other" do
+    assert format({~c"SIGTERM received - shutting down~n", []}, :text) ==
+             "2015-05-17T10:05:03.123Z [info] SIGTERM received - shutting down\n"
+  end
+
   test "json escapes whatever user code prints" do
     assert format({:string, "a\"b\\c\n\t\0é"}, :json) ==
              ~S({"time":"2015-05-17T10:05:03.123Z","level":"info","message":"a\"b\\c\n\u0009\u0000é"}) <> "\n"

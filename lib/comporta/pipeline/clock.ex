@@ -2,13 +2,23 @@ defmodule Comporta.Pipeline.Clock do
   @moduledoc """
   How long a worker may still take for its oldest batch: a timer that can stand still.
 
-  When the time is over, the process that started the clock gets `{:time_over, ref}`; `over?/2` tells whether that is
-  this clock's, and not one that was stopped meanwhile.
+  When the time is over, the process that started the clock gets `{:time_over, ref}`; `look/3` tells whether that is
+  this clock's, and not one that was stopped meanwhile. A BEAM that stood still cannot tell who would have been in time:
+  it finds all times over at once when it goes on, later than they were due, and they begin anew.
   """
 
-  defstruct timer: nil, ref: nil, left: nil
+  # Milliseconds by which a timer of a BEAM that has much to do may be late.
+  @late 1_000
 
-  @opaque t :: %__MODULE__{timer: reference | nil, ref: reference | nil, left: non_neg_integer | nil}
+  defstruct timer: nil, ref: nil, left: nil, time: 0, due: 0
+
+  @opaque t :: %__MODULE__{
+            timer: reference | nil,
+            ref: reference | nil,
+            left: non_neg_integer | nil,
+            time: non_neg_integer,
+            due: integer
+          }
 
   @doc "A clock that does not run."
   @spec stopped() :: t
@@ -19,7 +29,8 @@ defmodule Comporta.Pipeline.Clock do
   def start(clock, milliseconds) do
     _ = stop(clock)
     ref = make_ref()
-    %__MODULE__{timer: Process.send_after(self(), {:time_over, ref}, milliseconds), ref: ref}
+    timer = Process.send_after(self(), {:time_over, ref}, milliseconds)
+    %__MODULE__{timer: timer, ref: ref, time: milliseconds, due: now() + milliseconds}
   end
 
   @doc "Stops for good."
@@ -41,7 +52,15 @@ defmodule Comporta.Pipeline.Clock do
   def resume(%{left: nil} = clock), do: clock
   def resume(%{left: left} = clock), do: start(clock, left)
 
-  @doc "Whether the time of this clock is what is over."
-  @spec over?(t, reference) :: boolean
-  def over?(clock, ref), do: clock.ref == ref
+  @doc "What it means that the time of `ref` is over: `:over`, or that this clock, as it is now, goes on."
+  @spec look(t, reference, integer) :: :over | t
+  def look(clock, ref, now \\ now())
+
+  def look(%{ref: ref, time: time, due: due} = clock, ref, now) do
+    if now - due > max(@late, div(time, 2)), do: start(clock, time), else: :over
+  end
+
+  def look(clock, _ref, _now), do: clock
+
+  defp now, do: System.monotonic_time(:millisecond)
 end

@@ -87,11 +87,14 @@ defmodule Comporta.Pipeline.Worker do
   def handle_info({:claimed, _ref, _payload}, state), do: {:noreply, state}
 
   def handle_info({:time_over, ref}, state) do
-    if Clock.over?(state.clock, ref) do
-      Python.kill(state.python, :timeout, "no answer within #{state.run.config.batch_timeout} ms")
-    end
+    case Clock.look(state.clock, ref) do
+      :over ->
+        Python.kill(state.python, :timeout, "no answer within #{state.run.config.batch_timeout} ms")
+        {:noreply, state}
 
-    {:noreply, state}
+      clock ->
+        {:noreply, %{state | clock: clock}}
+    end
   end
 
   def handle_info(:start_python, state), do: {:noreply, start_python(state)}

@@ -6,14 +6,25 @@ defmodule Comporta.Pipeline.ClockTest do
   test "says when its time is over" do
     clock = Clock.start(Clock.stopped(), 0)
     assert_receive {:time_over, ref}
-    assert Clock.over?(clock, ref)
+    assert Clock.look(clock, ref) == :over
+  end
+
+  test "what a BEAM that stood still finds to be over begins anew" do
+    clock = Clock.start(Clock.stopped(), 20)
+    assert_receive {:time_over, ref}
+    now = System.monotonic_time(:millisecond)
+    assert Clock.look(clock, ref, now + 900) == :over
+    clock = Clock.look(clock, ref, now + 1_100)
+    assert_receive {:time_over, again}
+    assert again != ref
+    assert Clock.look(clock, ref) == clock
+    assert Clock.look(clock, again) == :over
   end
 
   test "started anew, the old time means nothing" do
     old = Clock.start(Clock.stopped(), 0)
     assert_receive {:time_over, ref}
-    refute Clock.over?(Clock.start(old, 60_000), ref)
-    refute Clock.over?(Clock.stop(old), ref)
+    for clock <- [Clock.start(old, 60_000), Clock.stop(old)], do: assert(Clock.look(clock, ref) == clock)
   end
 
   test "stands still, and goes on with what was left" do
@@ -21,7 +32,7 @@ defmodule Comporta.Pipeline.ClockTest do
     refute_receive {:time_over, _ref}, 60
     clock = Clock.resume(paused)
     assert_receive {:time_over, ref}
-    assert Clock.over?(clock, ref)
+    assert Clock.look(clock, ref) == :over
   end
 
   test "what does not stand still is not resumed" do

@@ -38,7 +38,12 @@ defmodule Comporta.Python.Reaper do
   Returns `:killed` where the process was there, also as a zombie, and `:gone` where it had ended already.
   """
   @spec kill(pos_integer) :: :killed | :gone
-  def kill(os_pid), do: GenServer.call(__MODULE__, {:kill, os_pid}, :infinity)
+  def kill(os_pid) do
+    GenServer.call(__MODULE__, {:kill, os_pid}, :infinity)
+  catch
+    # It stops, and kills whatever it watches.
+    :exit, _stopping -> :gone
+  end
 
   @impl true
   def init(nil) do

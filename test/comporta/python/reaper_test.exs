@@ -77,6 +77,12 @@ defmodule Comporta.Python.ReaperTest do
     assert_receive {^port, {:exit_status, 137}}, 2_000
   end
 
+  test "whoever asks it when it has stopped goes on" do
+    :ok = Supervisor.terminate_child(Comporta.Supervisor, Reaper)
+    assert Reaper.kill(4_194_304) == :gone
+    {:ok, _pid} = Supervisor.restart_child(Comporta.Supervisor, Reaper)
+  end
+
   defp sleep do
     port = Port.open({:spawn_executable, System.find_executable("sleep")}, [:exit_status, args: ["600"]])
     {:os_pid, os_pid} = Port.info(port, :os_pid)

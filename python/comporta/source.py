@@ -42,7 +42,7 @@ class Reader:
         self._discover_at = 0.0
         self._is_listed = False
         self._unit = self._sources[0].unit
-        connection.watch_sending(STALL, self._check_stall)
+        connection.watch_sending(STALL, self._check_patience)
 
     def serve(self) -> NoReturn:
         """Read until the BEAM closes the connection, which raises `Closed`."""
@@ -111,19 +111,9 @@ class Reader:
 
     def _check_patience(self) -> None:
         """End this process if the BEAM seems frozen: by now others may have gone on with its partitions."""
-        if words := self._is_frozen():
-            self._connection.log("warning", words)
-            sys.exit(1)
-
-    def _check_stall(self) -> None:
-        """The same while the BEAM takes nothing of what is sent, so that nothing can be logged either."""
-        if words := self._is_frozen():
-            sys.exit(words)
-
-    def _is_frozen(self) -> str | None:
         silent = time.monotonic() - self._heard_at
-        is_frozen = silent > min(source.patience for source in self._sources)
-        return f"the BEAM has been silent for {silent:.0f} s: nothing is held for it" if is_frozen else None
+        if silent > min(source.patience for source in self._sources):  # and would not take a line for the log
+            sys.exit(f"the BEAM has been silent for {silent:.0f} s: nothing is held for it")
 
     def _discover(self) -> None:
         assigned = []

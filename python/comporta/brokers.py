@@ -10,9 +10,9 @@ import asyncio
 import logging
 import random
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from aiokafka import errors
 from aiokafka.conn import AIOKafkaConnection, create_conn
@@ -26,6 +26,7 @@ from comporta.security import security
 logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
+Parameters = ParamSpec("Parameters")
 Failure = type[ComportaError]
 
 CLIENT = "comporta"
@@ -78,34 +79,8 @@ def settings(address: KafkaAddress) -> dict[str, Any]:
     return arguments
 
 
-def topics(address: KafkaAddress, failure: Failure = SourceError) -> dict[str, Topic | None]:
-    """What brokers know of the address's topics, None for one that is missing."""
-    return asyncio.run(find_topics(address, failure))
-
-
-def topic_ids(address: KafkaAddress, failure: Failure = SourceError) -> dict[str, str]:
-    """The ids, hex, of the address's topics. Raises `failure` where one is missing."""
-    return asyncio.run(find_topic_ids(address, failure))
-
-
-def ensure_topics(
-    address: KafkaAddress,
-    *,
-    partitions: int = 1,
-    like: str | None = None,
-    config: Mapping[str, str] | None = None,
-    failure: Failure = SourceError,
-) -> list[str]:
-    """Make those of the address's topics that are missing, and return them.
-
-    Each has so many `partitions`, the settings of `config`, and as many replicas as the topic `like`, or the
-    brokers' default. One that is there already stays as it is.
-    """
-    return asyncio.run(make_topics(address, partitions=partitions, like=like, config=config, failure=failure))
-
-
 async def find_topics(address: KafkaAddress, failure: Failure = SourceError) -> dict[str, Topic | None]:
-    """`topics`, for callers with an event loop."""
+    """What brokers know of the address's topics, None for one that is missing."""
 
     async def work(connection: AIOKafkaConnection) -> dict[str, Topic | None]:
         return _known(await connection.send(TopicsRequest(address.topics)), address, failure)
@@ -114,7 +89,7 @@ async def find_topics(address: KafkaAddress, failure: Failure = SourceError) -> 
 
 
 async def find_topic_ids(address: KafkaAddress, failure: Failure = SourceError) -> dict[str, str]:
-    """`topic_ids`, for callers with an event loop."""
+    """The ids, hex, of the address's topics. Raises `failure` where one is missing."""
     ids = {}
     for name, topic in (await find_topics(address, failure)).items():
         if topic is None:
@@ -131,7 +106,11 @@ async def make_topics(
     config: Mapping[str, str] | None = None,
     failure: Failure = SourceError,
 ) -> list[str]:
-    """`ensure_topics`, for callers with an event loop."""
+    """Make those of the address's topics that are missing, and return them.
+
+    Each has so many `partitions`, the settings of `config`, and as many replicas as the topic `like`, or the
+    brokers' default. One that is there already stays as it is.
+    """
     names = [*address.topics, like] if like and like not in address.topics else list(address.topics)
 
     async def work(connection: AIOKafkaConnection) -> list[str]:
@@ -149,6 +128,20 @@ async def make_topics(
         return wanted
 
     return await attempt(address, failure, work)
+
+
+def _blocking(function: Callable[Parameters, Coroutine[Any, Any, Answer]]) -> Callable[Parameters, Answer]:
+    """A function for callers that have no event loop."""
+
+    def call(*args: Parameters.args, **options: Parameters.kwargs) -> Answer:
+        return asyncio.run(function(*args, **options))
+
+    return call
+
+
+topics = _blocking(find_topics)
+topic_ids = _blocking(find_topic_ids)
+ensure_topics = _blocking(make_topics)
 
 
 async def attempt(

@@ -29,6 +29,7 @@ from comporta.metrics import from_definition
 from comporta.notes import ROWS, lines
 from comporta.payloads import AssignedPartition, Known, KnownPartition, Result
 from comporta.sinks import Checkpoint, Ledger, Sink, Snapshot, open_sink
+from comporta.sinks.contract import KEPT_LONGER
 
 logger = logging.getLogger("comporta.store")  # the module's own name is __main__
 
@@ -40,9 +41,6 @@ MOST_UNFLUSHED = 64 << 20
 OWNER_POLL = 0.2  # seconds between two looks at whether another run has let go of the pipeline
 OWNER_NOTICE = 2.0  # seconds between two frames that say who holds it
 EXPIRE_EVERY = 60.0  # seconds; what expires in that time is about as much as came in it
-EXPIRE_LATE = (
-    3600  # seconds that rows are kept beyond `retention`, as what was on its way may still touch them
-)
 NOTES_EVERY = 10.0
 UNASKED = 0  # the id of a flush that the store starts by itself
 LEDGER = [field.name for field in fields(Ledger)]
@@ -189,7 +187,7 @@ class Store:
         if retention is None or time.monotonic() < self._expire_at:
             return
         self._expire_at = time.monotonic() + EXPIRE_EVERY
-        ended = int(time.time()) - retention - EXPIRE_LATE
+        ended = int(time.time()) - retention - KEPT_LONGER
         for metric in generation.definition.metrics + generation.retired:
             if metric["every"] is not None:
                 self._sink.expire(generation.id, metric["name"], ended - metric["every"])

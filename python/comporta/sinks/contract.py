@@ -21,6 +21,9 @@ from comporta.payloads import AssignedPartition, Letter, Origin
 REPLAY = "replay"
 """The partition of the replay log, in which dead letters are counted that were replayed."""
 
+KEPT_LONGER = 3600
+"""Seconds that rows are kept beyond `retention`, as what is on its way may still touch them."""
+
 Cell = tuple[int, str]
 """Where a row is within a metric: the start of its bucket (seconds since 1970 UTC) and its key (JSON)."""
 

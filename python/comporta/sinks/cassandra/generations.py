@@ -19,11 +19,9 @@ from comporta.metrics.contract import MetricDefinition
 from comporta.payloads import Origin
 from comporta.sinks.cassandra.consistency import VARIABLE
 from comporta.sinks.cassandra.session import Session
+from comporta.sinks.contract import KEPT_LONGER
 
 COLUMNS = "id, current, start, started, definition, retired, origin, datacenter"
-KEPT_LONGER = (
-    3600  # seconds that rows are kept beyond `retention`, as what is on its way may still touch them
-)
 LONGEST_TTL = 20 * 365 * 86400  # seconds, Cassandra's own limit
 LAST_EXPIRY = 2**31 - 1 - 86400  # seconds since 1970 UTC; Cassandra refuses what would expire later
 

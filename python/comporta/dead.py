@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from comporta.errors import UsageError
-from comporta.letters import LetterId, LetterStore, from_text, identity, to_text
-from comporta.payloads import Letter
+from comporta.letters import LetterId, LetterStore, from_text, identity, is_whole, to_text
+from comporta.payloads import UNKNOWN_LENGTH, Letter
 from comporta.sinks import Sink
 
 AT_ONCE = 500  # letters asked about in one go
@@ -45,15 +45,15 @@ def replay(
         found = [find(letters, text) for text in texts]
     for letter in found:
         if not is_whole(letter):
-            raise UsageError(
-                f"{to_text(identity(letter))} cannot be replayed: its record has {letter['length']} bytes,"
-                f" of which the first {len(letter['value'] or b'')} were kept"
-            )
+            raise UsageError(f"{to_text(identity(letter))} cannot be replayed: {_what_is_missing(letter)}")
     chosen = [identity(letter) for letter in found]
     letters.replay(chosen)
     return chosen
 
 
-def is_whole(letter: Letter) -> bool:
-    """Whether the letter holds its whole record, and not just its beginning."""
-    return len(letter["value"] or b"") == letter["length"]
+def _what_is_missing(letter: Letter) -> str:
+    if letter["length"] == UNKNOWN_LENGTH:
+        return "its record was never decoded; `comporta reset` processes the topic again"
+    return (
+        f"its record has {letter['length']} bytes, of which the first {len(letter['value'] or b'')} were kept"
+    )

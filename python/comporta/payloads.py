@@ -10,6 +10,9 @@ from typing import Any, TypedDict
 
 import msgpack
 
+UNKNOWN_LENGTH = -1
+"""The `length` of a letter whose record was never decoded: its `value` is what there is to see instead."""
+
 
 class Letter(TypedDict):
     """A dead letter: a record that could not be counted, with what is needed to see why and to replay it."""
@@ -126,7 +129,7 @@ class SourceRecord(TypedDict):
 class LongRecord(SourceRecord, total=False):
     """A record of which there is only the beginning of the value: it is as long as `length` says, in bytes.
 
-    It is alone in its payload.
+    That counts the key and the headers too where those are missing. It is alone in its payload.
     """
 
     length: int

@@ -9,6 +9,7 @@ from steps import assigned, generation, letter, step
 from comporta import dead
 from comporta.errors import UsageError
 from comporta.letters import LetterStore, open_letters
+from comporta.payloads import UNKNOWN_LENGTH
 from comporta.sinks import Sink, open_sink
 
 
@@ -25,14 +26,17 @@ class Store:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """Three letters: one was replayed and has failed again, one is only the beginning of its record."""
+    """Letters: one was replayed and has failed again, one is only the beginning of its record, and one of a
+    record that was never decoded.
+    """
     url = f"sqlite:{tmp_path}/store.db"
     sink = open_sink(url, create=True)
     sink.install(new := generation(), instead_of=None)
     one, replay = sink.open(new.id, [assigned("file-1"), assigned("replay")])
-    letters = [letter(10), letter(20), letter(30, length=5_000_000)]
+    unknown = letter(40, value=b"undecodable", length=UNKNOWN_LENGTH)
+    letters = [letter(10), letter(20), letter(30, length=5_000_000), unknown]
     again = step(replay, 2, letters=[letter(10, attempt=1)], replayed=[("file-1", 10, 0)])
-    assert sink.flush(new.id, [step(one, 40, letters=letters), again]) == [True, True]
+    assert sink.flush(new.id, [step(one, 50, letters=letters), again]) == [True, True]
     return Store(sink, open_letters(url, new.id), new.id)
 
 
@@ -43,6 +47,7 @@ def test_letters_are_listed_with_whether_their_replay_took_effect(store: Store) 
         (10, 1, False),
         (20, 0, False),
         (30, 0, False),
+        (40, 0, False),
     ]
 
 
@@ -70,6 +75,7 @@ def test_chosen_letters_are_replayed_even_again(store: Store) -> None:
         ("file-1:99:0", "no dead letter"),
         ("nonsense", "PARTITION:OFFSET:ATTEMPT"),
         ("file-1:30:0", "its record has 5000000 bytes, of which the first 7 were kept"),
+        ("file-1:40:0", "its record was never decoded; `comporta reset` processes the topic again"),
     ],
 )
 def test_where_one_cannot_be_replayed_none_is(store: Store, text: str, words: str) -> None:

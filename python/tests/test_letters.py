@@ -2,15 +2,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from letters_contract import Connect, Flush, LettersContract
 from steps import assigned, generation, letter, step
 
 from comporta.errors import UsageError
-from comporta.letters import from_text, to_text
+from comporta.letters import from_text, is_whole, to_text
 from comporta.letters.sqlite import SQLiteLetters
-from comporta.payloads import Letter
+from comporta.letters.wire import from_message, to_message
+from comporta.payloads import UNKNOWN_LENGTH, Letter
 from comporta.sinks import open_sink
 
 
@@ -66,3 +68,32 @@ def test_an_identity_is_written_as_people_read_it() -> None:
 def test_what_is_no_identity_is_refused_in_words(text: str) -> None:
     with pytest.raises(UsageError, match="PARTITION:OFFSET:ATTEMPT"):
         from_text(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "length", "expected"),
+    [
+        (b"whole", 5, True),
+        (b"", 0, True),
+        (None, 0, True),
+        (b"beginning", 5_000_000, False),
+        (b"", 5_000_000, False),
+        (None, 5_000_000, False),
+        (b"", UNKNOWN_LENGTH, False),
+        (None, UNKNOWN_LENGTH, False),
+    ],
+)
+def test_a_letter_is_whole_if_it_has_all_of_its_record(
+    value: bytes | None, length: int, expected: bool
+) -> None:
+    assert is_whole(letter(1, value=value, length=length)) is expected
+
+
+@pytest.mark.parametrize("value", [b"short", b"", None])
+@pytest.mark.parametrize("parts", [{"key": b"k" * 5_000}, {"headers": [("name", b"h" * 5_000)]}])
+def test_one_that_lost_a_huge_key_or_header_is_not_whole(value: bytes | None, parts: dict[str, Any]) -> None:
+    whole = letter(1, value=value, length=len(value or b""), **parts)
+    assert is_whole(whole)
+    found = from_message(*to_message(whole, "pipeline", "generation", 2_000))
+    assert found
+    assert not is_whole(found[2])

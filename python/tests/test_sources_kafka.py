@@ -267,6 +267,17 @@ def test_a_record_that_is_too_long_is_a_batch_of_its_own(open_kafka: Open) -> No
     assert decoded(batches[2]).verdict is None
 
 
+def test_one_whose_headers_are_too_long_is_as_long_as_all_of_it(open_kafka: Open) -> None:
+    topic = Topic()
+    topic.send([b"value", None], keys=[b"key", b"k" * 70_000], headers=[("name", b"h" * 50_000)])
+    source = open_kafka(topic.url, limits=Limits(batch_bytes=1000, max_record=40_000))
+    begin(source)
+    one, two = map(decoded, read_all(source, QUIET))
+    assert (list(one.values), list(one.keys)) == ([b"value"], [b"key"])
+    assert (list(two.values), list(two.keys)) == ([b""], [None])
+    assert [*one.lengths, *two.lengths] == [5 + 3 + 4 + 50_000, 70_000 + 4 + 50_000]
+
+
 def test_backlog_is_known_and_ends_of_all_partitions_are_told(open_kafka: Open) -> None:
     topic = Topic(2)
     topic.send([b"one"] * 3)
@@ -374,6 +385,7 @@ def test_replayed_letters_are_read_as_a_partition_and_those_of_others_are_passed
     brokers.ensure_topics(address.replay)
     letters = [letter(topic, number) for number in range(4)]
     shortened = letter(topic, 4) | {"length": 10_000}
+    valueless = letter(topic, 5) | {"value": None, "length": 10_000}
     messages = [
         to_message(letters[0], "pipeline", "another"),
         to_message(letters[1], "pipeline", "generation"),
@@ -381,6 +393,7 @@ def test_replayed_letters_are_read_as_a_partition_and_those_of_others_are_passed
         to_message(letters[2], "another", "generation"),
         to_message(letters[3], "pipeline", "generation"),
         to_message(cast(Any, shortened), "pipeline", "generation"),
+        to_message(cast(Any, valueless), "pipeline", "generation"),
     ]
     replay = Topic.of(address.replay.topics[0])
     for key, value, headers in messages:
@@ -388,7 +401,7 @@ def test_replayed_letters_are_read_as_a_partition_and_those_of_others_are_passed
     source = open_kafka(topic.url, dead=str(address), pipeline="pipeline", until_end=True)
     begin(source)
     batches = read_all(source, QUIET)
-    assert [(batch.first, batch.next, batch.count) for batch in batches] == [(0, 2, 1), (2, 5, 1), (5, 6, 0)]
+    assert [(batch.first, batch.next, batch.count) for batch in batches] == [(0, 2, 1), (2, 5, 1), (5, 7, 0)]
     assert [batch.replay for batch in batches[:2]] == [(f"{topic.name}/0", 1, 0), (f"{topic.name}/0", 3, 0)]
     found = decoded(batches[1])
     assert (list(found.values), list(found.offsets), list(found.headers)) == (
@@ -396,7 +409,7 @@ def test_replayed_letters_are_read_as_a_partition_and_those_of_others_are_passed
         [3],
         [[("own", b"header")]],
     )
-    assert dict(source.ends())["replay"] == 6
+    assert dict(source.ends())["replay"] == 7
 
 
 def letter(topic: Topic, number: int) -> Letter:

@@ -99,14 +99,20 @@ def test_the_end_is_where_the_log_ended_at_the_start() -> None:
     assert source.ends() == [("replay", 3)]
 
 
-def test_a_letter_that_has_only_the_beginning_of_its_record_is_passed_over_and_that_is_said(
+def test_a_letter_that_is_not_whole_is_passed_over_and_that_is_said(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    source = Replay(Log([letter(1), letter(5, value=b"x", length=9), letter(2)]), True)
+    parts = [
+        letter(5, value=b"x", length=9),
+        letter(6, value=None, length=9),
+        letter(7, value=None, length=-1),
+    ]
+    source = Replay(Log([letter(1), *parts, letter(2)]), True)
     begin(source)
     batches = read_all(source)
     assert [batch.replay and batch.replay[1] for batch in batches] == [1, 2]
-    assert "file-1:5:0 is not replayed" in caplog.text
+    for offset in (5, 6, 7):
+        assert f"file-1:{offset}:0 is not replayed" in caplog.text
     assert source.ends() == [("replay", batches[-1].next)]
 
 

@@ -4,7 +4,15 @@ A contract, and the stores that meet it.
 """
 
 from comporta import addresses
-from comporta.letters.contract import LetterId, LetterStore, LetterWriter, from_text, identity, to_text
+from comporta.letters.contract import (
+    LetterId,
+    LetterStore,
+    LetterWriter,
+    from_text,
+    identity,
+    is_whole,
+    to_text,
+)
 from comporta.letters.sqlite import SQLiteLetters
 
 __all__ = [
@@ -13,6 +21,7 @@ __all__ = [
     "LetterWriter",
     "from_text",
     "identity",
+    "is_whole",
     "letter_writer",
     "open_letters",
     "to_text",

@@ -52,6 +52,11 @@ def identity(letter: Letter) -> LetterId:
     return letter["partition"], letter["offset"], letter["attempt"]
 
 
+def is_whole(letter: Letter) -> bool:
+    """Whether the letter holds its whole record: of any other, a replay would count something else."""
+    return len(letter["value"] or b"") == letter["length"]
+
+
 def to_text(identity: LetterId) -> str:
     """How people write a letter's identity: `PARTITION:OFFSET:ATTEMPT`."""
     return ":".join(map(str, identity))

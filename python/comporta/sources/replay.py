@@ -10,7 +10,7 @@ import time
 from collections import deque
 
 from comporta import payloads
-from comporta.letters import LetterStore, identity, to_text
+from comporta.letters import LetterStore, identity, is_whole, to_text
 from comporta.payloads import AssignedPartition, Letter, SourceRecord
 from comporta.sinks.contract import REPLAY
 from comporta.sources.contract import Batch, Source
@@ -24,7 +24,7 @@ LETTERS_AT_ONCE = 16  # each of up to a MiB
 class Replay(Source):
     """The letters of one generation that were appended to its replay log.
 
-    One that has only the beginning of its record is passed over: counting that would count something else.
+    One that lacks a part of its record is passed over.
     """
 
     def __init__(self, letters: LetterStore, until_end: bool) -> None:
@@ -53,7 +53,7 @@ class Replay(Source):
             self._end = offset
             while self._fetch():
                 sequence, letter = self._fetched.popleft()
-                if _is_whole(letter):
+                if is_whole(letter):
                     self._end = sequence + 1
             self._ends.append((REPLAY, self._end))
             self._start_at(offset)
@@ -63,11 +63,11 @@ class Replay(Source):
             return None
         while self._fetch():
             sequence, letter = self._fetched.popleft()
-            if _is_whole(letter):
+            if is_whole(letter):
                 batch = letter_batch(letter, sequence, self._position)
                 self._position = batch.next
                 return batch
-            logger.warning("%s is not replayed: its letter has only its beginning", to_text(identity(letter)))
+            logger.warning("%s is not replayed: its letter is not whole", to_text(identity(letter)))
         return None
 
     def ends(self) -> list[tuple[str, int]]:
@@ -114,7 +114,3 @@ def letter_batch(letter: Letter, offset: int, first: int) -> Batch:
         payload=payloads.pack([record]),
         replay=identity(letter),
     )
-
-
-def _is_whole(letter: Letter) -> bool:
-    return letter["value"] is None or len(letter["value"]) == letter["length"]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from aiokafka.structs import ConsumerRecord
 
 from comporta import payloads
-from comporta.letters import identity, to_text
+from comporta.letters import identity, is_whole, to_text
 from comporta.letters.wire import from_message
 from comporta.payloads import LongRecord, SourceRecord
 from comporta.sinks.contract import REPLAY
@@ -67,15 +67,18 @@ def _source_record(name: str, record: ConsumerRecord, limits: Limits) -> SourceR
     parts = [record.key, record.value, *(value for _, value in record.headers)]
     if sum(map(len, filter(None, parts))) <= limits.max_record:
         return made
-    value = record.value or b""
+    value, key = record.value or b"", record.key or b""
+    length = len(value)
+    if record.headers or len(key) > OVERSIZED_HEAD:  # which are lost, and the length says so
+        length += len(key) + sum(len(name) + len(content or b"") for name, content in record.headers)
     return LongRecord(
         **made
         | {
             "value": value[:OVERSIZED_HEAD],
-            "key": record.key if len(record.key or b"") <= OVERSIZED_HEAD else None,
+            "key": record.key if len(key) <= OVERSIZED_HEAD else None,
             "headers": [],
         },  # type: ignore[typeddict-item]
-        length=len(value),
+        length=length,
     )
 
 
@@ -84,16 +87,15 @@ def replayed(
 ) -> Iterator[Batch]:
     """Batches of the letters in [first, next) of the replay log, each of its own.
 
-    Letters of other pipelines and generations, and those that hold only the beginning of their record, are
-    passed over.
+    Letters of other pipelines and generations, and those that lack a part of their record, are passed over.
     """
     for record in records:
         found = from_message(record.key, record.value, list(record.headers))
         if found is None or found[:2] != (pipeline, generation):
             continue
         letter = found[2]
-        if letter["value"] is not None and len(letter["value"]) != letter["length"]:
-            logger.warning("%s is not replayed: its letter has only its beginning", to_text(identity(letter)))
+        if not is_whole(letter):
+            logger.warning("%s is not replayed: its letter is not whole", to_text(identity(letter)))
             continue
         yield letter_batch(letter, record.offset, first)
         first = record.offset + 1

@@ -17,7 +17,7 @@ from comporta.event_ids import Claims, fresh_rows
 from comporta.formats import decode
 from comporta.kept import output_rows
 from comporta.payloads import Result
-from comporta.records import Batch, Decoded
+from comporta.records import Batch, Decoded, Tell
 from comporta.rows import Rows
 from comporta.transform import give_up
 
@@ -47,9 +47,12 @@ class Computation:
         self._unseen = _uses(pipeline)
         self._warnings: list[str] = []
 
-    def decode(self, batch: Batch, payload: bytes | memoryview) -> Decoded:
-        """The records of a batch. Runs no user code. Raises `ValueError` on what is not of its format."""
-        return decode(batch, payload)
+    def decode(self, batch: Batch, payload: bytes | memoryview, tell: Tell | None = None) -> Decoded:
+        """The records of a batch. Runs no user code. Raises `ValueError` on what is not of its format.
+
+        What headers alone show is told first.
+        """
+        return decode(batch, payload, tell)
 
     def run(self, decoded: Decoded, claim: Claims) -> Outcome:
         """Run the transform over a batch, calling `claim` at most once.
@@ -85,11 +88,11 @@ class Computation:
             "without_id": without_id,
         }
         return Outcome(
-            consumed=decoded.count,
+            consumed=decoded.count + decoded.undecodable,
             counted=len(counted),
             dropped=decoded.count - len(counted) - len(duplicates) - len(rows.failures),
             duplicates=len(duplicates),
-            dead=len(rows.failures),
+            dead=len(rows.failures) + decoded.undecodable,
             result=result,
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from comporta.records import Batch, Decoded, Lines, Oversized, SourceRecords
+from comporta.records import Batch, Decoded, Lines, Oversized, SourceRecords, Tell
 
 FORMATS: dict[str, type[Lines] | type[SourceRecords] | type[Oversized]] = {
     "lines": Lines,
@@ -11,10 +11,13 @@ FORMATS: dict[str, type[Lines] | type[SourceRecords] | type[Oversized]] = {
 }
 
 
-def decode(batch: Batch, payload: bytes | memoryview) -> Decoded:
-    """The records in a batch's range. Raises `ValueError` on a payload that is not of the batch's format."""
+def decode(batch: Batch, payload: bytes | memoryview, tell: Tell | None = None) -> Decoded:
+    """The records in a batch's range. Raises `ValueError` on a payload that is not of the batch's format.
+
+    What a format's headers show of the records is told before they are decoded; the others have none.
+    """
     if batch.format == "kafka":
         from comporta.kafka_records import KafkaRecords  # only where it is needed: aiokafka is large
 
-        return KafkaRecords(batch, payload)
+        return KafkaRecords(batch, payload, tell)
     return FORMATS[batch.format](batch, payload)

@@ -2,38 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from aiokafka import codec
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatch
-from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import decode_varint
 
 from comporta.event_time import is_time
-from comporta.records import Batch, Decoded, Header
+from comporta.kafka_batches import HEADER, RecordBatch, record_batches
+from comporta.records import UNDECODABLE, Batch, Decoded, Failure, Header, Tell, Undecoded
+from comporta.scalars import clean
+from comporta.sources.contract import OVERSIZED_HEAD
 
 DECOMPRESS = {1: codec.gzip_decode, 2: codec.snappy_decode, 3: codec.lz4_decode, 4: codec.zstd_decode}
-HEADER_SIZE = 61  # bytes of a record batch before its records
 
 
 class KafkaRecords(Decoded):
-    """Records of a slice, with all that they carry: those in the batch's range."""
+    """Records of a slice, with all that they carry: those in the batch's range.
 
-    def __init__(self, batch: Batch, payload: bytes | memoryview) -> None:
-        self._records = [
-            record
-            for records in _record_batches(batch, bytes(payload))
-            for record in records
-            if batch.first <= record.offset < batch.next
-        ]
+    A record batch that cannot be decoded costs its own records only. None is decoded where the batch's
+    verdict is that decoding kills.
+    """
+
+    def __init__(self, batch: Batch, payload: bytes | memoryview, tell: Tell | None = None) -> None:
+        data = bytes(payload)
+        found = _record_batches(batch, data)
+        inside = [each for each in found if each.reaches_into(batch.first, batch.next)]
+        if tell is not None:
+            tell(*_outline(batch, inside))
+        self.undecoded: list[Undecoded] = []
+        self._records: list[Any] = []
+        self._parts: list[
+            list[Any] | range
+        ] = []  # by record batch: its records, or the offsets of those lost
+        for each in inside:
+            self._add(batch, data, each)
         super().__init__(batch, [record.value for record in self._records])
+
+    def _add(self, batch: Batch, data: bytes, each: RecordBatch) -> None:
+        try:
+            if batch.reason == UNDECODABLE:
+                raise ValueError(batch.verdict)
+            records = decode_records(data, each, batch.first, batch.next)
+        except ValueError as error:
+            offsets = each.offsets(batch.first, batch.next)
+            head = data[each.begin : each.end][:OVERSIZED_HEAD]
+            self.undecoded.append(Undecoded(offsets, head, Failure(UNDECODABLE, clean(str(error)))))
+            self._parts.append(offsets)
+        else:
+            self._records += records
+            self._parts.append(records)
 
     @property
     def middle(self) -> int | None:
-        half = self.count // 2
-        return self._records[half].offset if half else None
+        index = sum(map(len, self._parts)) // 2
+        for part in self._parts if index else []:
+            if index < len(part):
+                return part[index] if isinstance(part, range) else int(part[index].offset)
+            index -= len(part)
+        return None
 
     @property
     def offsets(self) -> Sequence[int]:
@@ -67,44 +96,79 @@ class _Record(NamedTuple):
     headers: list[Header]
 
 
-def _record_batches(batch: Batch, data: bytes) -> Iterator[Sequence[Any]]:
-    """The records of each record batch. Raises `ValueError` for one that cannot be decoded."""
-    memory = MemoryRecords(data)
-    begin = 0
-    while memory.has_next():
-        records = memory.next_batch()
-        assert isinstance(records, DefaultRecordBatch)  # the source hands over no other
-        length = int.from_bytes(data[begin + 8 : begin + 12], "big")
-        end = begin + 12 + length
-        try:
-            yield list(records)
-        except Exception:  # whatever the codecs raise
-            yield _carefully(batch, data[begin:end], records)
-        begin = end
-    if begin != len(data):
-        raise ValueError(
-            f"{batch.shown}: {len(data) - begin} bytes after offset {batch.first} are no record batch"
-        )
-
-
-def _carefully(batch: Batch, data: bytes, header: Any) -> list[_Record]:
-    """The records of a record batch that aiokafka does not decode: some header's name is no text."""
+def count_records(data: bytes, each: RecordBatch, first: int, next: int) -> int:
+    """How many records in [first, next) one of the record batches in `data` has: as many as are consumed."""
+    if each.is_within(first, next):
+        return each.records
+    if not each.reaches_into(first, next):
+        return 0
     try:
-        compressed = data[HEADER_SIZE:]
-        decompress = DECOMPRESS.get(header.compression_type)
-        buffer = bytearray(decompress(compressed) if decompress else compressed)
-        count = int.from_bytes(data[HEADER_SIZE - 4 : HEADER_SIZE], "big")
-        at = header.max_timestamp if header.timestamp_type else None
-        position = 0
-        records = []
-        for _ in range(count):
-            record, position = _record(buffer, position, header.base_offset, header.first_timestamp, at)
-            records.append(record)
-    except Exception as error:
+        return len(decode_records(data, each, first, next))
+    except ValueError:
+        return len(each.offsets(first, next))
+
+
+def decode_records(data: bytes, each: RecordBatch, first: int, next: int) -> list[Any]:
+    """The records in [first, next) of one of the record batches in `data`.
+
+    Raises `ValueError` where it cannot be decoded, or does not have the records that its header says.
+    """
+    content = data[each.begin : each.end]
+    first, next = max(first, each.base_offset), min(next, each.next_offset)
+    try:
+        try:
+            records = list(DefaultRecordBatch(content))
+        except Exception:  # whatever the codecs raise
+            records = _carefully(content)
+        inside = [record for record in records if first <= record.offset < next]
+        if len(records) != each.records:
+            raise CorruptRecordException(f"it has {len(records)} records for {each.records} offsets")
+        if len(inside) != each.records and not all(
+            each.base_offset <= record.offset < each.next_offset for record in records
+        ):
+            raise CorruptRecordException("it has records at offsets that are not its own")
+    except MemoryError:
+        raise  # which says nothing of the content: another worker may do
+    except BaseException as error:  # a panic of a codec is no `Exception`
         raise ValueError(
-            f"{batch.shown}: the record batch at offset {header.base_offset} cannot be decoded, though"
-            f" its checksum is right: {error}"
+            f"the record batch at offset {each.base_offset} cannot be decoded, though its checksum is right:"
+            f" {error}"
         ) from error
+    return inside
+
+
+def _record_batches(batch: Batch, data: bytes) -> list[RecordBatch]:
+    """Those of a slice. Raises `ValueError` on anything else in it."""
+    found = list(record_batches(data))
+    end = found[-1].end if found else 0
+    if end != len(data):
+        raise ValueError(
+            f"{batch.shown}: {len(data) - end} bytes after offset {batch.first} are no record batch"
+        )
+    return found
+
+
+def _outline(batch: Batch, inside: Sequence[RecordBatch]) -> tuple[int, int | None]:
+    """How many records there are, and where half of the record batches follow; None where one is alone."""
+    count = sum(len(each.offsets(batch.first, batch.next)) for each in inside)
+    return count, inside[len(inside) // 2].base_offset if len(inside) > 1 else None
+
+
+def _carefully(data: bytes) -> list[_Record]:
+    """The records of a record batch that aiokafka does not decode: some header's name is no text."""
+    header = DefaultRecordBatch(data)
+    compressed = data[HEADER.size :]
+    decompress = DECOMPRESS.get(header.compression_type)
+    buffer = bytearray(decompress(compressed) if decompress else compressed)
+    count = HEADER.unpack_from(data)[-1]
+    at = header.max_timestamp if header.timestamp_type else None
+    position = 0
+    records = []
+    for _ in range(count):
+        record, position = _record(buffer, position, header.base_offset, header.first_timestamp, at)
+        records.append(record)
+    if position != len(buffer):
+        raise CorruptRecordException(f"{len(buffer) - position} bytes follow its records")
     return records
 
 

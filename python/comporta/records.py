@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -16,12 +16,18 @@ from itertools import accumulate
 from typing import Literal, NamedTuple
 
 from comporta.event_time import is_time, to_datetime
-from comporta.payloads import Letter, LongRecord, unpack
+from comporta.payloads import UNKNOWN_LENGTH, Letter, LongRecord, unpack
 
 LONGEST_VALUE = 1024 * 1024
 """Bytes of a record's value that a dead letter keeps."""
 
+UNDECODABLE = "undecodable"
+"""The reason of dead letters of records that could not be decoded, or must not be, as that kills."""
+
 Header = tuple[str, "bytes | None"]
+
+Tell = Callable[[int, "int | None"], None]
+"""What is told what headers alone show before any record is decoded: how many there are, and a middle."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +76,45 @@ class Failure(NamedTuple):
     traceback: str | None = None
 
 
+class Undecoded(NamedTuple):
+    """Records that were not decoded, of which nothing is known but where they are.
+
+    `head` is the beginning of the bytes that hold them all.
+    """
+
+    offsets: range
+    head: bytes
+    failure: Failure
+
+    def letters(self, batch: Batch, at: int) -> Iterator[Letter]:
+        """A dead letter for each, of which the first one has the bytes."""
+        for offset in self.offsets:
+            yield {
+                "partition": batch.partition,
+                "shown": batch.shown,
+                "offset": offset,
+                "next": offset + 1,
+                "attempt": 0,
+                "reason": self.failure.reason,
+                "error": self.failure.error,
+                "traceback": self.failure.traceback,
+                "value": self.head if offset == self.offsets[0] else None,
+                "length": UNKNOWN_LENGTH,
+                "key": None,
+                "headers": [],
+                "timestamp": None,
+                "at": at,
+            }
+
+
 class Decoded(abc.ABC):
     """The records of a batch, as columns; `values` are what a transform gets.
 
     `partitions` and `offsets` identify a record for ever: for a replayed one they are those of its source.
-    `ends` are the offsets that follow.
+    `ends` are the offsets that follow. Those that could not be decoded are in no column, but `undecoded`.
     """
+
+    undecoded: Sequence[Undecoded] = ()
 
     def __init__(self, batch: Batch, values: Sequence[bytes | None]) -> None:
         self.batch = batch
@@ -83,8 +122,13 @@ class Decoded(abc.ABC):
 
     @property
     def count(self) -> int:
-        """How many records there are."""
+        """How many records there are to work on."""
         return len(self.values)
+
+    @property
+    def undecodable(self) -> int:
+        """How many there are besides, which could not be decoded."""
+        return sum(len(each.offsets) for each in self.undecoded)
 
     @property
     @abc.abstractmethod
@@ -142,10 +186,11 @@ class Decoded(abc.ABC):
         ]
 
     def letters(self, failures: Mapping[int, Failure]) -> list[Letter]:
-        """The dead letters of the records whose indexes `failures` has, in their order."""
-        if not failures:
-            return []
+        """The dead letters of the records whose indexes `failures` has, and of those not decoded."""
         now = int(time.time() * 1000)
+        undecoded = [letter for each in self.undecoded for letter in each.letters(self.batch, now)]
+        if not failures:
+            return undecoded
         attempt = self.batch.replay[2] + 1 if self.batch.replay else 0
         columns = list(
             zip(
@@ -183,7 +228,7 @@ class Decoded(abc.ABC):
                     "at": now,
                 }
             )
-        return letters
+        return letters + undecoded
 
 
 class Lines(Decoded):

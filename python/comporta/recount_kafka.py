@@ -12,16 +12,17 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.protocol.admin import DescribeConfigsRequest
-from aiokafka.record.default_records import DefaultRecordBatch
 
 from comporta import addresses, brokers, kafka_logs
 from comporta.addresses import KafkaAddress
 from comporta.errors import SourceError
+from comporta.kafka_batches import record_batches
 from comporta.kafka_logs import Span
+from comporta.kafka_records import count_records
 from comporta.sinks import Checkpoint
 from comporta.sources.contract import Limits
 from comporta.sources.kafka.consumer import SlicingFetcher, can_slice
-from comporta.sources.kafka.slices import Slice, record_batches
+from comporta.sources.kafka.slices import Slice
 
 logger = logging.getLogger(__name__)
 
@@ -116,11 +117,7 @@ def _count(slice: Slice, end: int) -> int:
     if slice.base >= slice.first and slice.next <= end:
         return slice.count
     data = bytes(slice.payload)
-    return sum(
-        slice.first <= record.offset < end
-        for batch in record_batches(data)
-        for record in DefaultRecordBatch(data[batch.begin : batch.end])
-    )
+    return sum(count_records(data, each, slice.first, end) for each in record_batches(data))
 
 
 class _SlicingConsumer(AIOKafkaConsumer):  # type: ignore[misc]

@@ -11,6 +11,7 @@ from comporta.connection import Connection, Frame, ProtocolError
 from comporta.errors import DefinitionError, Hopeless
 from comporta.etf import Atom
 from comporta.loading import load, local_modules_hash
+from comporta.memory import resident
 from comporta.payloads import Claim
 from comporta.records import Batch
 
@@ -32,9 +33,23 @@ class Worker:
 
     def _work(self, frame: Frame) -> None:
         id = frame.header["id"]
-        decoded = self._computation.decode(batch(frame.header), frame.payload)
-        # Before user code runs: if it kills this process, the BEAM knows how to halve what did.
-        self._connection.send({"kind": "decoded", "id": id, "count": decoded.count, "middle": decoded.middle})
+
+        def tell(count: int, middle: int | None) -> None:
+            self._connection.send({"kind": "outline", "id": id, "count": count, "middle": middle})
+
+        before = resident()
+        # Said before each step: if it kills this process, the BEAM knows which it was, and how to halve it.
+        decoded = self._computation.decode(batch(frame.header), frame.payload, tell)
+        self._connection.send(
+            {
+                "kind": "decoded",
+                "id": id,
+                "count": decoded.count,
+                "middle": decoded.middle,
+                "before": before,
+                "memory": resident(),
+            }
+        )
         try:
             outcome = self._computation.run(decoded, lambda claims: self._claim(id, claims))
         except Hopeless as error:

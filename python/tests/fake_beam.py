@@ -19,7 +19,7 @@ TIMEOUT = 30.0
 class FakeBeam:
     """A program `comporta.NAME` that has been started with a `start` frame."""
 
-    def __init__(self, name: str, payload: bytes = b"", **start: Any) -> None:
+    def __init__(self, name: str, payload: bytes = b"", /, **start: Any) -> None:
         with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
             path = str(Path(folder) / "socket")
             listener.bind(path)

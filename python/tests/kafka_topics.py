@@ -11,6 +11,8 @@ from typing import Any, ClassVar, TypeVar
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
+from aiokafka.client import AIOKafkaClient
+from aiokafka.protocol.produce import ProduceRequest
 from real_services import RealServices
 
 Answer = TypeVar("Answer")
@@ -123,6 +125,24 @@ class Topic:
                 await producer.stop()
 
         asyncio.run(run())
+
+    def produce(self, record_batch: bytes, partition: int = 0) -> int:
+        """Send a record batch just as it is. Returns the code of the broker's answer: 0 if it took it."""
+
+        async def run() -> int:
+            client = AIOKafkaClient(bootstrap_servers=self.server)
+            await client.bootstrap()
+            try:
+                await client._wait_on_metadata(self.name)
+                leader = client.cluster.leader_for_partition(TopicPartition(self.name, partition))
+                topics = [(self.name, [(partition, record_batch)])]
+                response = await client.send(leader, ProduceRequest(None, -1, 30_000, topics))
+                [(_, [(_, code, *_)])] = response.topics
+                return int(code)
+            finally:
+                await client.close()
+
+        return asyncio.run(run())
 
     def transact(self, steps: Sequence[tuple[Sequence[bytes], bool]], partition: int = 0) -> None:
         """Transactions, one after another: values, and whether they are committed."""

@@ -6,6 +6,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from record_batches import record_batch, refilled, rows
 
 import comporta as c
 from comporta.computation import Computation, Outcome
@@ -380,6 +382,18 @@ def test_an_oversized_record_is_one_letter() -> None:
     outcome = run(pipeline(transform=never), (batch, b"head"))
     assert ends(outcome) == (0, 0, 0, 1)
     assert outcome.result["letters"][0]["reason"] == "oversized"
+
+
+@pytest.mark.parametrize("probation", [False, True])
+def test_records_that_cannot_be_decoded_are_dead_beside_others(probation: bool) -> None:
+    good, broken = record_batch(0, rows(b"{}", b"nonsense")), record_batch(2, rows(*[b"{}"] * 2_000))
+    broken = refilled(broken, b"\xff")
+    batch = Batch("kafka", "topic/0", "topic/0", 0, 0, 2_002, NOON, probation=probation)
+    outcome = run(pipeline(), (batch, good + broken))
+    assert ends(outcome) == (1, 0, 0, 2_001)
+    assert [letter["offset"] for letter in outcome.result["letters"]] == list(range(1, 2_002))
+    outcome = run(pipeline(), (replace(batch, first=2), good + broken))
+    assert ends(outcome) == (0, 0, 0, 2_000)
 
 
 def test_under_probation_bad_values_are_a_mistake_too() -> None:

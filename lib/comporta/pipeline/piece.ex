@@ -3,9 +3,11 @@ defmodule Comporta.Pipeline.Piece do
   A range of a batch that a worker works on: the whole batch at first, then ever smaller parts of it where it kills
   workers, until the records that do it stand alone.
 
-  `count` and `middle` are what a worker said when it had decoded the range, before it ran any user code. A lone record
-  is poison after three deaths in a row, each on a fresh worker; its `verdict` then tells a worker to make it a dead
-  letter without running user code.
+  `count` and `middle` are what a worker said of the range: first what headers show (`outlined`), where `middle` is
+  between two of Kafka's record batches, then what it found when it had decoded it, before it ran any user code. A
+  `middle` of `nil` is that of a range that cannot be halved: a lone record, or a lone record batch that nobody has
+  decoded. Such a range is poison after three deaths in a row, each on a fresh worker; its `verdict` then tells a worker
+  to make dead letters of it without running user code, and, if the reason is `:undecodable`, without decoding it.
   """
 
   alias Comporta.Pipeline.Batch
@@ -14,7 +16,7 @@ defmodule Comporta.Pipeline.Piece do
   @deaths_of_poison 3
 
   @enforce_keys [:batch, :first, :next]
-  defstruct @enforce_keys ++ [count: nil, middle: nil, deaths: 0, verdict: nil]
+  defstruct @enforce_keys ++ [count: nil, middle: nil, decoded?: false, deaths: 0, verdict: nil]
 
   @type t :: %__MODULE__{
           batch: Batch.t(),
@@ -22,6 +24,7 @@ defmodule Comporta.Pipeline.Piece do
           next: non_neg_integer,
           count: non_neg_integer | nil,
           middle: non_neg_integer | nil,
+          decoded?: boolean,
           deaths: non_neg_integer,
           verdict: {atom, String.t()} | nil
         }
@@ -30,35 +33,37 @@ defmodule Comporta.Pipeline.Piece do
   @spec whole(Batch.t()) :: t
   def whole(batch), do: %__MODULE__{batch: batch, first: batch.first, next: batch.next}
 
+  @doc "Notes what headers show of the range."
+  @spec outlined(t, non_neg_integer, non_neg_integer | nil) :: t
+  def outlined(piece, count, middle), do: %{piece | count: count, middle: middle}
+
   @doc "Notes what a worker found in the range."
   @spec decoded(t, non_neg_integer, non_neg_integer | nil) :: t
-  def decoded(piece, count, middle), do: %{piece | count: count, middle: middle}
+  def decoded(piece, count, middle), do: %{piece | count: count, middle: middle, decoded?: true}
 
   @doc """
   Charges a worker's death to the range: it is halved, tried again, or found to be poison. `:hopeless` where even
-  making a dead letter of it kills workers.
+  making dead letters of it kills workers, or reading it before anything is said of it.
   """
   @spec charge(t, Death.t()) :: {:pieces, [t, ...]} | :hopeless
-  def charge(%{verdict: nil, count: count, middle: middle} = piece, _death)
-      when is_integer(count) and count > 1 and is_integer(middle),
-      do: halve(piece, middle)
+  def charge(%{first: first, middle: middle, next: next} = piece, _death)
+      when is_integer(middle) and first < middle and middle < next do
+    half = %{piece | count: nil, middle: nil, decoded?: false, deaths: 0}
+    {:pieces, [%{half | next: middle}, %{half | first: middle}]}
+  end
 
   def charge(piece, death) do
     deaths = piece.deaths + 1
 
     cond do
       deaths < @deaths_of_poison -> {:pieces, [%{piece | deaths: deaths}]}
-      piece.verdict != nil -> :hopeless
-      # Its decoding kills: the bytes tell nothing of records, so the range itself is halved.
-      piece.count == nil and piece.next - piece.first > 1 -> halve(piece, div(piece.first + piece.next, 2))
-      true -> {:pieces, [%{piece | deaths: 0, verdict: {reason(death), Death.message(death)}}]}
+      piece.count == nil or match?({:undecodable, _}, piece.verdict) -> :hopeless
+      piece.decoded? and piece.verdict == nil -> condemn(piece, reason(death), Death.message(death))
+      true -> condemn(piece, :undecodable, "decoding it kills workers; the last one #{Death.message(death)}")
     end
   end
 
-  defp halve(piece, middle) do
-    half = %{piece | count: nil, middle: nil, deaths: 0}
-    {:pieces, [%{half | next: middle}, %{half | first: middle}]}
-  end
+  defp condemn(piece, reason, words), do: {:pieces, [%{piece | deaths: 0, verdict: {reason, words}}]}
 
   @doc "Whether the range must have a worker that has not run anything else: its death there is held against it."
   @spec fresh?(t) :: boolean

@@ -166,10 +166,16 @@ defmodule Comporta.Pipeline.Worker do
 
   ## Answers
 
-  defp frame(%{kind: :decoded, id: id, count: count, middle: middle}, _payload, state) do
-    case state.running do
-      [{^id, piece} | rest] -> {:ok, %{state | running: [{id, Piece.decoded(piece, count, middle)} | rest]}}
-      _ -> :nonsense
+  defp frame(%{kind: :outline, id: id, count: count, middle: middle}, _payload, state) when is_integer(count),
+    do: note(state, id, &Piece.outlined(&1, count, middle))
+
+  defp frame(%{kind: :decoded, id: id, count: count, middle: middle} = header, _payload, state)
+       when is_integer(count) do
+    if outgrown?(header, state.running, state.run.config.worker_memory) do
+      Python.kill(state.python, :memory, header.memory)
+      {:ok, state}
+    else
+      note(state, id, &Piece.decoded(&1, count, middle))
     end
   end
 
@@ -180,16 +186,28 @@ defmodule Comporta.Pipeline.Worker do
 
   defp frame(%{kind: :result, id: id} = header, payload, %{running: [{id, piece} | rest]} = state) do
     case Ledger.from_header(header) do
-      {:ok, ledger} -> answered(%{state | running: rest}, piece, ledger, payload)
-      :error -> :nonsense
+      {:ok, ledger} when piece.decoded? -> answered(%{state | running: rest}, piece, ledger, payload)
+      _ -> :nonsense
     end
   end
 
   defp frame(%{kind: :hopeless, reason: reason}, _payload, _state), do: {:failed, hopeless(reason)}
   defp frame(_header, _payload, _state), do: :nonsense
 
+  defp note(%{running: [{id, piece} | rest]} = state, id, change),
+    do: {:ok, %{state | running: [{id, change.(piece)} | rest]}}
+
+  defp note(_state, _id, _change), do: :nonsense
+
+  # Whether decoding alone took too much: left to the next look at its memory, user code would be charged with that.
+  defp outgrown?(%{before: before, memory: memory}, [{_id, %{count: outlined}} | _], limit)
+       when is_integer(before) and is_integer(memory) and is_integer(outlined),
+       do: before <= limit and memory > limit
+
+  defp outgrown?(_header, _running, _limit), do: false
+
   defp answered(state, piece, ledger, payload) do
-    case judge(state.run.probation, ledger) do
+    case judge(state.run.probation, piece, ledger) do
       :ok ->
         producer = Producer.emit(state.producer, [result(piece, ledger, payload)])
         state = %{state | served: state.served + 1, backoff: Backoff.reset(state.backoff), producer: producer}
@@ -200,10 +218,11 @@ defmodule Comporta.Pipeline.Worker do
     end
   end
 
-  defp judge(probation, %{dead: dead, consumed: consumed}) when dead == consumed,
-    do: Probation.failures(probation, dead)
+  # Those that could not be decoded say nothing of the transform.
+  defp judge(probation, piece, %{dead: dead, consumed: consumed}) when dead == consumed,
+    do: Probation.failures(probation, piece.count)
 
-  defp judge(probation, _ledger), do: Probation.pass(probation)
+  defp judge(probation, _piece, _ledger), do: Probation.pass(probation)
 
   defp result(%Piece{batch: batch} = piece, ledger, payload) do
     %Result{
@@ -255,12 +274,13 @@ defmodule Comporta.Pipeline.Worker do
     Logger.warning("#{state.name} #{Death.message(death)} while it worked on #{place}")
     others = Enum.map(others, &elem(&1, 1))
 
-    with :ok <- Probation.death(state.run.probation),
+    with {:probation, :ok} <- {:probation, Probation.death(state.run.probation)},
          {:pieces, pieces} <- Piece.charge(piece, death) do
       state = %{state | running: [], waiting: requeue(state, pieces, others)}
       {:noreply, restart_later(update_in(state.left[Batch.key(batch)], &(&1 + length(pieces) - 1)))}
     else
-      :hopeless -> fail(state, hopeless("a worker #{Death.message(death)}, at #{place}"))
+      {:probation, :hopeless} -> fail(state, hopeless("a worker #{Death.message(death)}, at #{place}"))
+      :hopeless -> fail(state, unburied(place, death))
     end
   end
 
@@ -271,6 +291,11 @@ defmodule Comporta.Pipeline.Worker do
 
   defp hopeless(reason) do
     "the transform has never succeeded, and is not tried any further: #{reason}. Nothing was skipped: mend it and start again"
+  end
+
+  defp unburied(place, death) do
+    "not even dead letters can be made of #{place}: every worker that tries ends, and the last one " <>
+      "#{Death.message(death)}. Nothing was skipped: mend it and start again"
   end
 
   defp fail(state, words) do

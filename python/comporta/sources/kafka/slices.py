@@ -1,7 +1,6 @@
 """Kafka's own record batches, cut from what was fetched as slices that nobody has decoded.
 
-The layout of a record batch is that of the Kafka protocol's record batch, magic 2
-(https://kafka.apache.org/documentation/#recordbatch); older messages are left to aiokafka to decode.
+Messages older than record batches are left to aiokafka to decode.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from aiokafka.record.control_record import ABORT_MARKER, ControlRecord
 from aiokafka.record.default_records import DefaultRecordBatch
@@ -17,29 +16,16 @@ from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 
 from comporta.errors import SourceError
+from comporta.kafka_batches import (
+    BEFORE_LENGTH,
+    CRC_FROM,
+    HEADER,
+    MAGIC_INDEX,
+    RecordBatch,
+    record_batches,
+)
 from comporta.sources.contract import Limits
 from comporta.sources.lines import MOST_LINES
-
-HEADER = struct.Struct(">qiibIhiqqqhii")
-BEFORE_LENGTH = 12  # bytes up to and including the length, which counts those after it
-MAGIC_INDEX = 16
-CRC_FROM = 21  # the checksum is of the attributes and all that follows
-TRANSACTIONAL = 0x10
-CONTROL = 0x20
-
-
-class RecordBatch(NamedTuple):
-    """What the header of a record batch says, and where it is in the fetched bytes."""
-
-    begin: int
-    end: int
-    base_offset: int
-    next_offset: int
-    records: int
-    checksum: int
-    producer: int
-    is_transactional: bool
-    is_control: bool
 
 
 @dataclass(frozen=True)
@@ -54,30 +40,6 @@ class Slice:
     next: int
     count: int
     payload: memoryview
-
-
-def record_batches(data: bytes) -> Iterator[RecordBatch]:
-    """The record batches that are whole, in order."""
-    begin = 0
-    while begin + HEADER.size <= len(data):
-        (base_offset, length, _, _, checksum, attributes, last_delta, _, _, producer, _, _, count) = (
-            HEADER.unpack_from(data, begin)
-        )
-        end = begin + BEFORE_LENGTH + length
-        if length < HEADER.size - BEFORE_LENGTH or end > len(data):
-            return
-        yield RecordBatch(
-            begin=begin,
-            end=end,
-            base_offset=base_offset,
-            next_offset=base_offset + last_delta + 1,
-            records=count,
-            checksum=checksum,
-            producer=producer,
-            is_transactional=bool(attributes & TRANSACTIONAL),
-            is_control=bool(attributes & CONTROL),
-        )
-        begin = end
 
 
 def is_sliceable(data: bytes, limits: Limits) -> bool:

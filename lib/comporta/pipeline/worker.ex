@@ -199,10 +199,11 @@ defmodule Comporta.Pipeline.Worker do
 
   defp note(_state, _id, _change), do: :nonsense
 
-  # Whether decoding alone took too much: left to the next look at its memory, user code would be charged with that.
+  # Whether it is decoding that took too much: left to the next look at its memory, user code would be charged with that.
+  # Where the limit hardly has room for anything, decoding is not to blame.
   defp outgrown?(%{before: before, memory: memory}, [{_id, %{count: outlined}} | _], limit)
        when is_integer(before) and is_integer(memory) and is_integer(outlined),
-       do: before <= limit and memory > limit
+       do: memory > limit and memory - before > div(limit, 2)
 
   defp outgrown?(_header, _running, _limit), do: false
 

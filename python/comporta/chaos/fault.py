@@ -17,7 +17,7 @@ Target = TypeVar("Target")
 
 
 class Breach(Exception):
-    """What a fault has found wrong with the system, in words. The trial goes on."""
+    """What a fault has found wrong with the system, in words. The trial goes on, if it could be injected."""
 
 
 class Fault(ABC):
@@ -66,7 +66,10 @@ class Fault(ABC):
 
     @abstractmethod
     def inject(self, system: System) -> str:
-        """Do it, and say to what. An end of a member that may come of it is announced (`expect_end`)."""
+        """Do it, and say to what. An end of a member that may come of it is announced (`expect_end`).
+
+        Raises `Breach` where it cannot be done because of what is wrong with the system.
+        """
 
     def heal(self, system: System) -> None:  # noqa: B027
         """Put it right, after `seconds`; nothing by default. Raises `Breach` for what it finds, last."""

@@ -190,9 +190,14 @@ class Embedded(System):
     def position(self) -> SqlitePosition:
         return SqlitePosition(self.database)
 
-    def ends(self) -> dict[str, int]:
+    @property
+    def files(self) -> FileProducer:
+        """Who writes the log files."""
         assert isinstance(self.producer, FileProducer)
-        return dict(self.producer.lines)
+        return self.producer
+
+    def ends(self) -> dict[str, int]:
+        return dict(self.files.lines)
 
     def _producer(self) -> Producer:
         return FileProducer(self.workload, self._logs, PARTITIONS)

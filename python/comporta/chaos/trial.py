@@ -114,7 +114,11 @@ def _disturb(
             trial.troubles.append(f"not all of members and services was there again within {WHOLE:.0f} s")
             return
         began = watch.now()
-        target = fault.inject(system)
+        try:
+            target = fault.inject(system)
+        except Breach as breach:
+            trial.troubles.append(f"{fault.name} could not be injected: {breach}")
+            return
         say("fault", {"at": began, "fault": fault.name, "target": target})
         time.sleep(fault.seconds)
         if fault.is_survived(system) and _recover(system, watch, fault.recovery) is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -38,11 +39,12 @@ class Ownership:
             with file:
                 file.seek(0)
                 return holder(file.read())
-        now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-        file.truncate(0)
-        json.dump({"pid": os.getpid(), "host": socket.gethostname(), "since": now}, file)
-        file.flush()
         self._file = file
+        now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        signature = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now})
+        with contextlib.suppress(OSError):  # where the disk is full it has the lock all the same
+            os.truncate(file.fileno(), 0)
+            os.write(file.fileno(), signature.encode())
         return None
 
 
@@ -51,5 +53,5 @@ def holder(text: str) -> str:
     try:
         who = json.loads(text)
         return f"process {who['pid']} on {who['host']}, since {who['since']}"
-    except (ValueError, KeyError, TypeError):  # it has the lock, and has not signed yet
-        return "a process that is starting"
+    except (ValueError, KeyError, TypeError):  # it has not signed yet, or could not
+        return "a process that has not signed it"

@@ -51,7 +51,12 @@ def test_an_owner_that_has_not_signed_is_still_one(tmp_path: Path, text: str) ->
     first = Ownership(tmp_path / "store.db", "access-log")
     first.take()
     (tmp_path / "store.db.access-log.lock").write_text(text)
-    assert Ownership(tmp_path / "store.db", "access-log").take() == "a process that is starting"
+    assert Ownership(tmp_path / "store.db", "access-log").take() == "a process that has not signed it"
+
+
+def test_a_full_disk_keeps_no_one_from_owning(tmp_path: Path) -> None:
+    (tmp_path / "store.db.access-log.lock").symlink_to("/dev/full")
+    assert Ownership(tmp_path / "store.db", "access-log").take() is None
 
 
 def test_a_lock_that_cannot_be_made_is_said(tmp_path: Path) -> None:

@@ -51,6 +51,10 @@ class Fault(ABC):
         """Whether it can be injected where that workload runs; any, by default."""
         return True
 
+    @classmethod  # noqa: B027
+    def prepare(cls, system: System) -> None:
+        """Make ready what it needs, before that system starts; nothing by default."""
+
     def is_survived(self, system: System) -> bool:
         """Whether the system must recover while this lasts, as others take over; it need not, by default."""
         return False

@@ -55,12 +55,15 @@ def trials(settings: Settings, say: Say) -> Iterator[Trial]:
             say("trial", {"workload": workload.name, "system": settings.kind, "folder": str(folder)})
             system = _system(settings, workload(), folder, services, proxies)
             faults = _applicable(settings, workload, say)
+            for fault in faults:
+                fault.prepare(system)
             if settings.each:
                 planned = each_process(settings.seed, system, faults)
             else:
                 most = settings.rounds and settings.rounds * len(faults)
                 planned = islice(schedule(settings.seed, workload.name, faults), most)
-            trial = run(system, planned, settings.seed, seconds, say)
+            with contextlib.closing(system):
+                trial = run(system, planned, settings.seed, seconds, say)
             (folder / "report.json").write_text(json.dumps(report.as_json(trial), indent=2) + "\n")
             if not timeline.draw(trial, folder / "timeline.svg"):
                 say("note", {"text": "no timeline is drawn: install comporta[chaos] for it"})

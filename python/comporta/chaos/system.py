@@ -12,6 +12,7 @@ from pathlib import Path
 
 from comporta import addresses, brokers
 from comporta.chaos import harness, processes
+from comporta.chaos.disk import Disk
 from comporta.chaos.kafka import Group, ends, grow
 from comporta.chaos.member import Member
 from comporta.chaos.positions import CassandraPosition, SqlitePosition
@@ -117,6 +118,9 @@ class System(ABC):
         for pid in processes.marked(*self._mark):
             processes.send(pid)
 
+    def close(self) -> None:  # noqa: B027
+        """Put away what was made for it, once it has been judged; nothing by default."""
+
     def misbehave(self, kind: str, seconds: float) -> bool:
         """Have the first worker that sees it misbehave, once; False where none has come within `seconds`."""
         request = self.folder / harness.FILE
@@ -175,9 +179,10 @@ class System(ABC):
 
 
 class Embedded(System):
-    """Files that grow, read by one release into an SQLite file."""
+    """Files that grow, read by one release into an SQLite file, which may have a `disk` of its own."""
 
     kind: Kind = "embedded"
+    disk: Disk | None = None
 
     def __init__(self, workload: Workload, folder: Path) -> None:
         self.database = folder / "store" / "pipeline.db"
@@ -196,6 +201,16 @@ class Embedded(System):
         assert isinstance(self.producer, FileProducer)
         return self.producer
 
+    def use_own_disk(self) -> None:
+        """Keep the SQLite file on a disk that can be filled."""
+        if self.disk is None:
+            self.database.parent.mkdir()
+            self.disk = Disk(self.database.parent)
+
+    def close(self) -> None:
+        if self.disk is not None:
+            self.disk.close()
+
     def ends(self) -> dict[str, int]:
         return dict(self.files.lines)
 
@@ -203,7 +218,7 @@ class Embedded(System):
         return FileProducer(self.workload, self._logs, PARTITIONS)
 
     def _prepare(self) -> None:
-        self.database.parent.mkdir()
+        self.database.parent.mkdir(exist_ok=True)
 
     def _where(self) -> list[str]:
         return [*self._source(), *self._store()]

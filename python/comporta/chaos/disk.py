@@ -54,7 +54,7 @@ def missing() -> str | None:
         try:
             _mount(Path(folder), SIZE)
         except (OSError, subprocess.CalledProcessError):
-            return "mounting a small file system takes root"
+            return "a small file system cannot be mounted, which takes root"
         _run("umount", folder)
     return None
 

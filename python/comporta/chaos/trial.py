@@ -171,7 +171,10 @@ def _stop(system: System, trial: Trial) -> None:
 
 def _settle(system: System, watch: Watch, trial: Trial, say: Say) -> None:
     say("settling", {"at": watch.now()})
-    system.producer.finish()
+    try:
+        system.producer.finish()
+    except Exception as error:
+        trial.troubles.append(f"the producer gave up: {error!r}")
     if _recover(system, watch, SETTLE) is None:
         durable = watch.samples[-1].durable if watch.samples else None
         words = f"{SETTLE:.0f} s after the last event {durable} of {system.producer.total} were durable"

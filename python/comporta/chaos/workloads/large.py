@@ -10,8 +10,8 @@ from comporta.chaos.differences import differences
 from comporta.chaos.results import Results
 from comporta.chaos.workload import Event, Workload
 
-SIZE = 1_048_588 - 100
-"""Bytes: what Kafka takes unless told otherwise, without what it wraps around a record."""
+SIZE = 1_048_588 - 1000
+"""Bytes: what Kafka takes unless told otherwise, without what is wrapped around a record."""
 NO_LINE_ENDS = bytes.maketrans(b"\r\n", b"  ")
 
 

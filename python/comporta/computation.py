@@ -81,7 +81,7 @@ class Computation:
                 metric.name: deltas(metric, cells[metric.by, metric.every], checked)
                 for metric in self._pipeline.metrics
             },
-            "letters": decoded.letters(rows.failures),
+            "letters": decoded.letters(rows.failures, self._pipeline.code),
             "output": self._output(decoded, rows, checked, kept),
             "late": len(fresh) - len(timely),
             "expired": expired,

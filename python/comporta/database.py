@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 APPLICATION_ID = 0x436F6D70  # "Comp"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 SMALLEST = (
     512  # bytes of the smallest database; SQLite would overwrite a file that is smaller, whatever it holds
 )
@@ -102,6 +102,7 @@ CREATE TABLE letters (
     headers BLOB NOT NULL,
     timestamp INTEGER,
     at INTEGER NOT NULL,
+    code TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (generation, partition, "offset", attempt));
 
 CREATE TABLE replay_log (
@@ -131,7 +132,10 @@ PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 """
 
-ADDED = {2: f"{OUTPUT_ROWS} PRAGMA user_version = 3"}
+ADDED = {
+    2: f"{OUTPUT_ROWS} PRAGMA user_version = 3",
+    3: "ALTER TABLE letters ADD COLUMN code TEXT NOT NULL DEFAULT ''; PRAGMA user_version = 4",
+}
 """What makes a file of an earlier version one of the next. An older Comporta then refuses it, as it must: one
 that deletes what it knows of a partition, and not its output rows, leaves them to the next of that number."""
 

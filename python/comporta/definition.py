@@ -135,6 +135,8 @@ class Pipeline:
         self.retention = None if retention is None else options.duration(retention, "retention")
         self.rows = () if rows is None else _rows(rows)
         self.file, self.line = options.caller()
+        self.code = ""
+        """A short hash of the file that defines it, as it was loaded; empty where none was."""
         self._transform: Transform | None = None
 
     def transform(self, function: Function) -> Function:

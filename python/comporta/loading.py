@@ -49,6 +49,7 @@ def load(path: str, code: bytes | None = None, name: str | None = None) -> Pipel
     pipeline = _choose(path, found, name)
     pipeline.runner()
     pipeline.file = path
+    pipeline.code = hashlib.sha256(code).hexdigest()[:16]
     return pipeline
 
 

@@ -15,7 +15,10 @@ UNKNOWN_LENGTH = -1
 
 
 class Letter(TypedDict):
-    """A dead letter: a record that could not be counted, with what is needed to see why and to replay it."""
+    """A dead letter: a record that could not be counted, with what is needed to see why and to replay it.
+
+    `code` tells the FILE.py that was run from others (`Pipeline.code`).
+    """
 
     partition: str
     shown: str
@@ -31,6 +34,7 @@ class Letter(TypedDict):
     headers: list[tuple[str, bytes | None]]
     timestamp: int | None
     at: int
+    code: str
 
 
 class Columns(TypedDict):

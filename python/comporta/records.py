@@ -86,7 +86,7 @@ class Undecoded(NamedTuple):
     head: bytes
     failure: Failure
 
-    def letters(self, batch: Batch, at: int) -> Iterator[Letter]:
+    def letters(self, batch: Batch, code: str, at: int) -> Iterator[Letter]:
         """A dead letter for each, of which the first one has the bytes."""
         for offset in self.offsets:
             yield {
@@ -104,6 +104,7 @@ class Undecoded(NamedTuple):
                 "headers": [],
                 "timestamp": None,
                 "at": at,
+                "code": code,
             }
 
 
@@ -185,10 +186,10 @@ class Decoded(abc.ABC):
             for key, headers, at, partition, shown, offset in columns
         ]
 
-    def letters(self, failures: Mapping[int, Failure]) -> list[Letter]:
+    def letters(self, failures: Mapping[int, Failure], code: str = "") -> list[Letter]:
         """The dead letters of the records whose indexes `failures` has, and of those not decoded."""
         now = int(time.time() * 1000)
-        undecoded = [letter for each in self.undecoded for letter in each.letters(self.batch, now)]
+        undecoded = [letter for each in self.undecoded for letter in each.letters(self.batch, code, now)]
         if not failures:
             return undecoded
         attempt = self.batch.replay[2] + 1 if self.batch.replay else 0
@@ -226,6 +227,7 @@ class Decoded(abc.ABC):
                     "headers": headers,
                     "timestamp": timestamp,
                     "at": now,
+                    "code": code,
                 }
             )
         return letters + undecoded

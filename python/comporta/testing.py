@@ -70,6 +70,45 @@ def run(pipeline: Pipeline | str, values: Iterable[bytes | str | None]) -> Run:
     return Run(pipeline, computation.run(computation.decode(batch, pack(records)), _claim))
 
 
+def dead_letter(
+    pipeline: Pipeline | str,
+    id: str,
+    *,
+    store: str | None = None,
+    source: str | None = None,
+    dead: str | None = None,
+) -> Letter:
+    """A dead letter of a pipeline, or of that of a file, by the id that `comporta dead list` shows.
+
+    `store`, `source` and `dead` are URLs, as the command takes them. Raises `ComportaError` where it is not
+    to be had.
+    """
+    from comporta import dead as letters
+    from comporta.sinks import open_sink
+
+    if isinstance(pipeline, str):
+        pipeline = load(pipeline)
+    url = store or f"sqlite:.comporta/{pipeline.name}.db"
+    sink = open_sink(url, create=False)
+    try:
+        return letters.find(letters.open_dead(pipeline, sink, url, source, dead).store, id)
+    finally:
+        sink.close()
+
+
+def rerun(pipeline: Pipeline | str, letter: Letter) -> Run:
+    """Run a pipeline, or that of a file, over a dead letter's record, with its key, headers and position.
+
+    Where it fails again, there is one letter, of the next attempt. Raises `UsageError` for a letter that does
+    not hold its whole record.
+    """
+    from comporta import dead as letters
+
+    if isinstance(pipeline, str):
+        pipeline = load(pipeline)
+    return Run(pipeline, Computation(pipeline).run(letters.decoded(letter), _claim))
+
+
 def _record(offset: int, value: bytes | str | None) -> SourceRecord:
     return {
         "offset": offset,

@@ -33,6 +33,10 @@ class Transform(abc.ABC):
     def run(self, decoded: Decoded, fields: Iterable[str]) -> Rows:
         """The rows of a batch. Raises `Hopeless` where, under probation, nothing succeeds."""
 
+    @abc.abstractmethod
+    def arguments(self, decoded: Decoded) -> tuple[Any, ...]:
+        """What the function is called with for a batch of one record."""
+
 
 class RecordTransform(Transform):
     """A function of a record's value, or of its value and the record."""
@@ -71,6 +75,10 @@ class RecordTransform(Transform):
             failures=failures,
         )
 
+    def arguments(self, decoded: Decoded) -> tuple[Any, ...]:
+        record = decoded.records() if self._takes_record else []
+        return (*decoded.values, *record)
+
     def _call_with_record(self, both: tuple[Any, Any]) -> Any:
         return self.function(*both)
 
@@ -104,6 +112,11 @@ class BatchTransform(Transform):
                 for name, values in made.columns.items():
                     rows.columns[name] += values
         return rows
+
+    def arguments(self, decoded: Decoded) -> tuple[Any, ...]:
+        from comporta import arrow
+
+        return (arrow.record_batch(decoded),)
 
 
 def takes_record(function: Callable[..., Any]) -> bool:

@@ -68,6 +68,7 @@ def letter(offset: int, *, partition: str = "file-1", attempt: int = 0, **parts:
         "headers": [],
         "timestamp": None,
         "at": 1_700_000_000_000,
+        "code": "c0de",
     }
     return {**whole, **parts}  # type: ignore[typeddict-item]
 

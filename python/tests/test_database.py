@@ -42,10 +42,13 @@ def test_a_file_of_an_earlier_version_is_given_what_it_lacks(path: Path, databas
     def age(connection: sqlite3.Connection) -> None:
         fill(connection)
         connection.execute("DROP TABLE output_rows")
+        connection.execute("ALTER TABLE letters DROP COLUMN code")
         connection.execute("PRAGMA user_version = 2")
 
-    def tables(connection: sqlite3.Connection) -> list[tuple[str, str]]:
-        return connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
+    def tables(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
+        indexes = "SELECT name, sql FROM sqlite_master WHERE type <> 'table' ORDER BY name"
+        columns = "SELECT m.name, c.* FROM sqlite_master AS m, pragma_table_info(m.name) AS c ORDER BY 1, 2"
+        return [row for query in (indexes, columns) for row in connection.execute(query)]
 
     new = database.read(tables)
     database.write(age)

@@ -30,6 +30,7 @@ LETTERS = st.fixed_dictionaries(
         ),
         "timestamp": st.none() | INTEGERS,
         "at": INTEGERS,
+        "code": st.sampled_from(["", "0123456789abcdef"]),
     }
 )
 

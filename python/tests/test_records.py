@@ -131,7 +131,7 @@ def test_a_tombstone_has_no_value() -> None:
 
 def test_a_letter_of_a_line_says_where_it_was() -> None:
     decoded = decode(lines(b"a\nbcd\n", 10), b"a\nbcd\n")
-    [letter] = decoded.letters({1: Failure("exception", "ValueError: no", "Traceback")})
+    [letter] = decoded.letters({1: Failure("exception", "ValueError: no", "Traceback")}, "c0de")
     assert letter["at"] > 1_600_000_000_000
     assert {**letter, "at": 0} == {
         "partition": "file-1",
@@ -148,6 +148,7 @@ def test_a_letter_of_a_line_says_where_it_was() -> None:
         "headers": [],
         "timestamp": None,
         "at": 0,
+        "code": "c0de",
     }
 
 

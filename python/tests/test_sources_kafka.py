@@ -428,6 +428,7 @@ def letter(topic: Topic, number: int) -> Letter:
         headers=[("own", b"header")],
         timestamp=1_700_000_000_000,
         at=1_700_000_000_001,
+        code="",
     )
 
 

@@ -5,28 +5,21 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
 from comporta import dead as letters_of
-from comporta.addresses import dead_letters
+from comporta import debugging
 from comporta.cli import options, output
 from comporta.cli.options import PipelineFile, option
-from comporta.errors import UsageError
-from comporta.letters import LetterStore, identity, open_letters, to_text
+from comporta.dead import Letters
+from comporta.definition import Pipeline
+from comporta.errors import ComportaError
+from comporta.letters import identity, to_text
 from comporta.payloads import Letter
-from comporta.sinks import Sink, current_generation
 
 LISTED = ("id", "shown", "at", "reason", "error", "replayed")
-
-
-class Letters(NamedTuple):
-    """Where the dead letters of a pipeline's current generation are."""
-
-    store: LetterStore
-    sink: Sink
-    generation: str
 
 
 def letter_options(command: Any) -> Any:
@@ -43,16 +36,12 @@ def letter_options(command: Any) -> Any:
 
 def open_dead(file: PipelineFile, store: str | None, source: str | None, dead: str | None) -> Letters:
     """The dead letters of the pipeline in `file`."""
-    pipeline = file.load()
+    return _open(file.load(), store, source, dead)
+
+
+def _open(pipeline: Pipeline, store: str | None, source: str | None, dead: str | None) -> Letters:
     url = options.store_of(pipeline, store)
-    sink = options.open_store(url)
-    generation = current_generation(sink, pipeline.name)
-    if generation.origin and not (source or dead):
-        raise UsageError(
-            f"{pipeline.name!r} reads Kafka, and its dead letters are there: give --source, or --dead"
-        )
-    where = dead_letters(dead, source, url)
-    return Letters(open_letters(url, generation.id, where, pipeline.name), sink, generation.id)
+    return letters_of.open_dead(pipeline, options.open_store(url), url, source, dead)
 
 
 @click.group()
@@ -129,6 +118,26 @@ def replay(
         output.write_json({"id": to_text(letter)} for letter in chosen)
     else:
         click.echo(f"{len(chosen):,} to be replayed by the run that is under way, or by the next one")
+
+
+@dead.command()
+@options.file_argument
+@click.argument("id")
+@options.store_option()
+@options.dead_option()
+@options.source_option("What is read, if that is Kafka: letters are beside it.")
+def debug(file: PipelineFile, id: str, store: str | None, source: str | None, dead: str | None) -> None:
+    """Run a dead letter's record again, in this process, under pdb.
+
+    It stops at the transform's first line; what is raised is looked at where it was raised.
+    """
+    pipeline = file.load()
+    letter = letters_of.find(_open(pipeline, store, source, dead).store, id)
+    click.echo(f"{id} is dead of {letter['reason']}: {output.printable(letter['error'])}", err=True)
+    if letter["code"] and letter["code"] != pipeline.code:
+        click.echo("FILE.py is not what it was then", err=True)
+    if not debugging.debug(pipeline.runner(), letters_of.decoded(letter)):
+        raise ComportaError(f"{id} failed again")
 
 
 def summary(letter: Letter, replayed: bool) -> dict[str, Any]:

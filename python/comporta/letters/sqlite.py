@@ -13,7 +13,7 @@ from comporta.payloads import Letter
 
 COLUMNS = (
     "partition", "offset", "attempt", "next", "shown", "reason", "error", "traceback", "value", "length",
-    "key", "headers", "timestamp", "at",
+    "key", "headers", "timestamp", "at", "code",
 )  # fmt: skip
 QUOTED = ", ".join(f'letters."{column}"' for column in COLUMNS)
 

@@ -28,6 +28,7 @@ HEADERS = (
     "comporta.timestamp",
     "comporta.at",
     "comporta.shown",
+    "comporta.code",
 )
 
 LARGEST = 1_000_000  # bytes of a message; brokers take a batch of 1,048,588 if nothing is said
@@ -103,6 +104,7 @@ def _message(letter: Letter, pipeline: str, generation: str) -> Message:
         letter["timestamp"],
         letter["at"],
         letter["shown"],
+        letter["code"],
     )
     own = zip(HEADERS, map(_encoded, contents), strict=True)
     key = _encoded(f"{generation}/{to_text(identity(letter))}") or b""
@@ -136,6 +138,7 @@ def _letter(
         "headers": headers,
         "timestamp": None if contents["comporta.timestamp"] is None else number("timestamp"),
         "at": number("at"),
+        "code": text("code"),
     }
     generation = text("generation")
     if key != f"{generation}/{to_text(identity(letter))}".encode():

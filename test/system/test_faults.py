@@ -70,6 +70,9 @@ def test_an_exception_costs_that_record_only_and_can_be_mended_and_replayed(work
     [letter] = workplace.letters(file)
     assert letter["reason"] == "exception"
     assert "ZeroDivisionError" in letter["error"]
+    debugged = workplace.run("dead", "debug", file, letter["id"])  # pdb reads the end of stdin, and quits
+    assert "(Pdb)" in debugged.stdout
+    assert letter["error"] in debugged.stderr
     shown = workplace.run("dead", "show", file, letter["id"]).stdout
     assert "Traceback" in shown
     assert "faulty.py" in shown

@@ -42,7 +42,7 @@ class Reader:
         self._discover_at = 0.0
         self._is_listed = False
         self._unit = self._sources[0].unit
-        connection.watch_sending(STALL, self._check_patience)
+        connection.watch_sending(STALL, self._check_silence)
 
     def serve(self) -> NoReturn:
         """Read until the BEAM closes the connection, which raises `Closed`."""
@@ -111,6 +111,10 @@ class Reader:
 
     def _check_patience(self) -> None:
         """End this process if the BEAM seems frozen: by now others may have gone on with its partitions."""
+        if not self._connection.wait(0):  # or it was this process that stood still
+            self._check_silence()
+
+    def _check_silence(self) -> None:
         silent = time.monotonic() - self._heard_at
         if silent > min(source.patience for source in self._sources):  # and would not take a line for the log
             sys.exit(f"the BEAM has been silent for {silent:.0f} s: nothing is held for it")

@@ -160,6 +160,17 @@ def test_a_beam_that_is_silent_for_too_long_is_left(beam: Beam, group: Group) ->
     assert "silent" in str(beam.ended.code)
 
 
+def test_a_process_that_stood_still_itself_hears_the_beam_first(group: Group) -> None:
+    group.patience = 0.0
+    ours, theirs = (Connection(each.detach()) for each in socket.socketpair())
+    reader = Reader(theirs, [group])
+    ours.send({"kind": "pulse"})
+    reader._check_patience()
+    theirs.receive()
+    with pytest.raises(SystemExit):
+        reader._check_patience()
+
+
 def test_a_pulse_is_a_sign_of_life(beam: Beam, group: Group) -> None:
     beam.names()
     group.patience = 1.5

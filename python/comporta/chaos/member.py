@@ -72,7 +72,8 @@ class Member:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
         try:
-            return process.wait(PATIENCE)
+            status = process.wait(PATIENCE)
+            return 0 if status == -signal.SIGTERM else status  # which ends one that has not begun yet
         except subprocess.TimeoutExpired:
             processes.kill_tree(process.pid)
             return process.wait()

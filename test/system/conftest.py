@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import re
-import signal
 import subprocess
 import sys
 import time
@@ -17,12 +14,16 @@ from typing import Any
 
 import pytest
 
+from comporta.chaos.processes import kill_tree, role, tree
+from comporta.chaos.processes import living as processes
+from comporta.chaos.processes import send as kill
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "python" / "tests"))
 
 from real_services import services  # noqa: E402
 
-__all__ = ["services"]
+__all__ = ["kill", "kill_tree", "processes", "role", "services", "tree"]
 COMMAND = Path(sys.executable).with_name("comporta")
 EXAMPLES = ROOT / "examples"
 DEADLINE = 120.0
@@ -103,54 +104,6 @@ class Workplace:
 
 def json_lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
-
-
-def processes() -> dict[int, tuple[int, str]]:
-    """Every living process: its parent and its command line."""
-    found = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                stat = (entry / "stat").read_text()
-                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:
-                continue
-            state, parent = stat.rpartition(")")[2].split()[:2]
-            if state != "Z":
-                found[int(entry.name)] = (int(parent), line)
-    return found
-
-
-def tree(root: int) -> dict[int, str]:
-    """The process `root` and all that descend from it, with their command lines."""
-    everything = processes()
-    found = {root: everything[root][1]} if root in everything else {}
-    grown = True
-    while grown:
-        more = {
-            pid: line for pid, (parent, line) in everything.items() if parent in found and pid not in found
-        }
-        found |= more
-        grown = bool(more)
-    return found
-
-
-def role(line: str) -> str | None:
-    """What part of a run a command line is: `beam`, or the name of a Python program."""
-    if "beam.smp" in line:
-        return "beam"
-    program = re.search(r"-m comporta\.(\w+)", line)
-    return program[1] if program else None
-
-
-def kill_tree(root: int) -> None:
-    for pid in tree(root):
-        kill(pid)
-
-
-def kill(pid: int, number: int = signal.SIGKILL) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, number)
 
 
 def wait_until(holds: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:

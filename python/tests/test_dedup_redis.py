@@ -18,6 +18,7 @@ from redis_servers import RedisServer, cluster, server
 
 from comporta.dedup import ClaimStore, open_claims, redis_nodes
 from comporta.dedup.redis import RedisClaims
+from comporta.dedup.redis_script import COUNTERS
 from comporta.errors import StoreError, UsageError
 from comporta.payloads import Claim
 
@@ -193,6 +194,28 @@ def test_a_loss_is_seen_although_others_have_counted_on(own: RedisServer) -> Non
     claims.claim(many(1))
     assert isinstance(claims, RedisClaims)
     assert claims.losses == 1
+
+
+def test_the_loss_of_the_last_packs_is_seen_although_others_have_counted_on(own: RedisServer) -> None:
+    own.client.flushall()
+    claims, other = two_that_count_apart(own.url)
+    other.claim(many(1))
+    before = {key: own.client.dump(key) for key in keys(own)}
+    claims.claim(many(10))
+    for key, content in before.items():  # as a replica has it that had not heard of the last pack
+        own.client.restore(key, 0, content, replace=True)
+    for _ in range(5):
+        other.claim(many(1))
+    claims.claim(many(1))
+    assert (claims.losses, other.losses) == (1, 0)
+
+
+def two_that_count_apart(url: str) -> tuple[RedisClaims, RedisClaims]:
+    """Two processes of one generation; by chance they would share a counter now and then."""
+    generation = secrets.token_hex(8)
+    first, other = (RedisClaims(url, generation, DAY) for _ in range(2))
+    other._counter = (first._counter + 1) % COUNTERS
+    return first, other
 
 
 def test_the_loss_of_one_segment_is_a_loss(own: RedisServer) -> None:

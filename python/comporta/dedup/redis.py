@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import logging
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -23,7 +24,7 @@ from redis.crc import key_slot
 from comporta.addresses import redis
 from comporta.dedup.contract import ClaimStore
 from comporta.dedup.redis_nodes import Call, Nodes
-from comporta.dedup.redis_script import PACK, RECORD, SLOTS
+from comporta.dedup.redis_script import COUNTERS, PACK, RECORD, SLOTS
 from comporta.payloads import Claim
 
 logger = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class RedisClaims(ClaimStore):
         self._within = max(1, round(within * 1000))
         self._key = hashlib.blake2b(generation.encode()).digest()
         self._seed = int.from_bytes(self._key[:8], "little")
+        self._counter = secrets.randbelow(COUNTERS)
         self._partitions: dict[str, int] = {}
         self._nodes = Nodes(redis(url))
         tags = _tags(generation) if self._nodes.clustered else [generation]
@@ -104,7 +106,7 @@ class RedisClaims(ClaimStore):
             answers[places] = np.frombuffer(decided, np.uint8)
             self._watch(shard, born, packs, now)
 
-        return Call(shard.keys, (records[places].tobytes(), self._within), answered)
+        return Call(shard.keys, (records[places].tobytes(), self._within, self._counter), answered)
 
     def _watch(self, shard: _Shard, born: bytes, packs: int, now: int) -> None:
         """See whether a shard still has what it had."""

@@ -11,15 +11,18 @@ passed since it took its last claim; then it is deleted whole. Live segments are
 `SLOTS` names for segments, used in turn; while none is free, the last segment goes on taking claims.
 
 All keys are declared, so that a cluster can move them. KEYS: the shard's own hash, then its segments'. ARGV:
-the pack's records, and the window in milliseconds. The answer: when the shard was made (microseconds), packs
-counted since, the time (milliseconds), and a byte a claim.
+the pack's records, the window in milliseconds, and the number of the counter that counts it. The answer: when
+the shard was made (microseconds), what that counter says, the time (milliseconds), and a byte a claim.
+
+A process counts at one of `COUNTERS` counters, so that after a failover which has lost some of its packs it
+sees that counter fall behind, although other processes may have made more packs meanwhile than were lost.
 
 Fields of the shard's own hash:
 
 | field | meaning |
 | --- | --- |
 | `born` | when it was made, by Redis's clock, in microseconds |
-| `packs` | how many packs it has decided |
+| `packs:` and a number | how many packs it has decided for those who count there |
 | `current` | the number of the segment that takes claims |
 | a number | a segment: opened, closes, ends (milliseconds), bits that name a cell, ids that it holds |
 """
@@ -29,6 +32,7 @@ from __future__ import annotations
 import hashlib
 
 SLOTS = 16
+COUNTERS = 64
 SEGMENTS = 2  # to a window, by time: with more, claims outlive it less, and there is more to look at
 RECORD = 24  # bytes
 PACK = 1000  # records at most in a call; Lua hands a function at most some 8,000 values
@@ -189,7 +193,7 @@ if unknown > 0 then
     redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', latest + GRACE))
   end
 end
-return {shard.born, redis.call('HINCRBY', KEYS[1], 'packs', 1), now, table.concat(answers)}
+return {shard.born, redis.call('HINCRBY', KEYS[1], 'packs:' .. ARGV[3], 1), now, table.concat(answers)}
 """
 )
 

@@ -191,6 +191,8 @@ def _is_master(node: Node) -> bool:
 
 
 def _described(node: Node) -> str:
+    if node.plan.nodes == 1:
+        return node.name
     if _leads_controllers(node):
         return f"{node.name}, which leads the controllers"
     return f"{node.name}, a master" if _is_master(node) else node.name

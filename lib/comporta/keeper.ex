@@ -75,7 +75,7 @@ defmodule Comporta.Keeper do
   end
 
   def handle_info({:run, {:waiting, words}}, state) do
-    Progress.waiting(words)
+    Progress.waiting(state.run, words)
     {:noreply, state}
   end
 

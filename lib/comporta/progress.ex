@@ -30,8 +30,8 @@ defmodule Comporta.Progress do
   def banner(run, generation, dead), do: GenServer.cast(__MODULE__, {:banner, run, generation, dead})
 
   @doc "A pipeline waits, and for what."
-  @spec waiting(String.t()) :: :ok
-  def waiting(text), do: GenServer.cast(__MODULE__, {:waiting, text})
+  @spec waiting(Run.t(), String.t()) :: :ok
+  def waiting(run, text), do: GenServer.cast(__MODULE__, {:waiting, run.name, text})
 
   @doc "What became of all records of a pipeline whose outcome is durable; it reports no more."
   @spec ledger(String.t(), Ledger.t(), boolean) :: :ok
@@ -61,8 +61,8 @@ defmodule Comporta.Progress do
     {:noreply, %{state | pipelines: Enum.uniq([run.name | state.pipelines])}}
   end
 
-  def handle_cast({:waiting, text}, state) do
-    report(state, %{kind: :waiting, text: text})
+  def handle_cast({:waiting, name, text}, state) do
+    report(state, %{kind: :waiting, pipeline: name, text: text})
     {:noreply, state}
   end
 

@@ -17,6 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 from aiokafka import errors
 from aiokafka.conn import AIOKafkaConnection, create_conn
 from aiokafka.protocol.admin import SaslHandShakeRequest
+from aiokafka.protocol.api import Request
 
 from comporta.addresses import KafkaAddress
 from comporta.errors import ComportaError, SourceError
@@ -176,6 +177,15 @@ async def attempt(
         pause = min(LONGEST_PAUSE, pause * 2)
 
 
+async def ask(server: str, address: KafkaAddress, failure: Failure, request: Request[Any]) -> Any:
+    """What one broker answers, and no other: a part of the work of an `attempt`."""
+    connection = await _connect(server, settings(address), failure)
+    try:
+        return await connection.send(request)
+    finally:
+        await _close(connection)
+
+
 def missing(address: KafkaAddress, topic: str, failure: Failure) -> ComportaError:
     """The error for a topic that is not there."""
     return failure(
@@ -310,11 +320,7 @@ async def _ask_controller(
     brokers = {node: f"{host}:{port}" for node, host, port, *_ in metadata.brokers}
     if metadata.controller_id not in brokers:
         raise _Away("there is no controller yet")
-    controller = await _connect(brokers[metadata.controller_id], settings(address), failure)
-    try:
-        return await controller.send(request)
-    finally:
-        await _close(controller)
+    return await ask(brokers[metadata.controller_id], address, failure, request)
 
 
 def _check_made(address: KafkaAddress, name: str, code: int, message: str | None, failure: Failure) -> None:

@@ -1,7 +1,7 @@
-"""Two requests of Kafka's protocol that aiokafka does not speak, as its structures.
+"""Three requests of Kafka's protocol that aiokafka does not speak, as its structures.
 
-Their fields are those of Kafka's own message definitions, `MetadataRequest.json`, `MetadataResponse.json`,
-`CreateTopicsRequest.json` and `CreateTopicsResponse.json`.
+Their fields are those of Kafka's own message definitions: `MetadataRequest.json`, `CreateTopicsRequest.json`,
+`LeaveGroupRequest.json`, and those of their responses.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from aiokafka.protocol.abstract import AbstractType
 from aiokafka.protocol.admin import CreateTopicsRequest_v3, CreateTopicsResponse_v3
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
+    Array,
     Boolean,
     CompactArray,
     CompactString,
     Int16,
     Int32,
     Schema,
+    String,
     TaggedFields,
 )
 
@@ -140,3 +142,45 @@ class MakeTopicsRequest(Request[CreateTopicsRequest_v4]):  # type: ignore[misc]
 
     def build(self, request_struct_class: type[CreateTopicsRequest_v4]) -> CreateTopicsRequest_v4:
         return request_struct_class(self._topics, TIMEOUT_MS, False)
+
+
+class LeaveGroupResponse_v3(Response):  # type: ignore[misc]
+    API_KEY = 13
+    API_VERSION = 3
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        ("error_code", Int16),
+        (
+            "members",
+            Array(
+                ("member_id", String("utf-8")),
+                ("group_instance_id", String("utf-8")),
+                ("error_code", Int16),
+            ),
+        ),
+    )
+
+
+class LeaveGroupRequest_v3(RequestStruct):  # type: ignore[misc]
+    """From this version on, members leave by their instance ids (KIP-345)."""
+
+    API_KEY = 13
+    API_VERSION = 3
+    RESPONSE_TYPE = LeaveGroupResponse_v3
+    SCHEMA = Schema(
+        ("group", String("utf-8")),
+        ("members", Array(("member_id", String("utf-8")), ("group_instance_id", String("utf-8")))),
+    )
+
+
+class LeaveRequest(Request[LeaveGroupRequest_v3]):  # type: ignore[misc]
+    """Take the members of these instance ids out of a group; only its coordinator answers."""
+
+    API_KEY = 13
+
+    def __init__(self, group: str, instances: Sequence[str]) -> None:
+        self._group = group
+        self._members = [("", instance) for instance in instances]
+
+    def build(self, request_struct_class: type[LeaveGroupRequest_v3]) -> LeaveGroupRequest_v3:
+        return request_struct_class(self._group, self._members)

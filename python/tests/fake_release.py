@@ -39,6 +39,16 @@ def wait():
     time.sleep(60)
 """
 
+DRAINS = """
+def drain(number, frame):
+    say("drained")
+    end()
+signal.signal(signal.SIGTERM, drain)
+banner()
+wait()
+"""
+IGNORES = 'signal.signal(signal.SIGTERM, lambda *_: say("not now"))\nbanner()\nwait()\ntime.sleep(60)\n'
+
 MAIN = "from comporta.cli import main; main()"
 
 FILE = """
@@ -88,3 +98,14 @@ class Workplace:
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Call `comporta run`."""
         return self.call("run", "pipe.py", "--source", "file:a.log", *words)
+
+
+def until_said(process: subprocess.Popen[str], text: str) -> str:
+    """What a process writes to stderr, up to the line with `text` in it."""
+    assert process.stderr is not None
+    seen = ""
+    while text not in seen:
+        line = process.stderr.readline()
+        assert line, seen
+        seen += line
+    return seen

@@ -51,15 +51,15 @@ class OwnKafka:
             self._process = None
             (self.folder / "log").write_bytes(b"")
 
-    def forbid(self, operation: str, topic: str) -> None:
-        """Take a right to a topic from the user, and leave all others."""
+    def forbid(self, operation: str, name: str, *, what: str = "topic") -> None:
+        """Take a right to a topic, or to another kind of thing, from the user, and leave all others."""
         for rule in (
             ["--allow-principal", f"User:{USER}", "--operation", "All"],
             ["--deny-principal", f"User:{USER}", "--operation", operation],
         ):
             command = ["org.apache.kafka.tools.AclCommand", "--bootstrap-server", self.server(), "--add"]
             subprocess.run(
-                [*self._java(), *command, *rule, "--topic", topic], check=True, capture_output=True
+                [*self._java(), *command, *rule, f"--{what}", name], check=True, capture_output=True
             )
 
     def _java(self) -> list[str | Path]:

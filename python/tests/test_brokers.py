@@ -15,7 +15,7 @@ from own_kafka import PASSWORD, USER, OwnKafka
 from real_services import RealServices
 from steps import letter
 
-from comporta import addresses, brokers
+from comporta import addresses, brokers, consumer_groups
 from comporta.addresses import KafkaAddress
 from comporta.errors import SourceError, StoreError
 from comporta.letters import letter_writer, open_letters
@@ -236,6 +236,16 @@ class TestUsersAndTls:
         own.forbid("Describe", dead.topics[0])
         with pytest.raises(StoreError, match=r"does not let us read the topic"):
             store.letters()
+
+    def test_a_group_that_may_not_be_touched_is_told_in_a_line(
+        self, own: OwnKafka, as_user: Callable[..., None]
+    ) -> None:
+        address = address_of(own.server("SASL_PLAINTEXT"))
+        as_user("PLAIN")
+        assert consumer_groups.leave(address, "group", ["a"]) == []
+        own.forbid("Read", "group", what="group")
+        with pytest.raises(SourceError, match="does not let this user do anything with the group 'group'"):
+            consumer_groups.leave(address, "group", ["a"])
 
     @pytest.mark.usefixtures("trusting")
     def test_who_names_no_user_is_asked_for_one(self, own: OwnKafka, monkeypatch: pytest.MonkeyPatch) -> None:

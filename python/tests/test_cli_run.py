@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from fake_release import MAIN, Workplace
+from fake_release import DRAINS, IGNORES, MAIN, Workplace, until_said
 
 from comporta.cli import display
 
@@ -128,30 +128,9 @@ def test_it_runs_in_a_session_of_its_own(workplace: Workplace) -> None:
     assert match[1] == match[2]
 
 
-DRAINS = """
-def drain(number, frame):
-    say("drained")
-    end()
-signal.signal(signal.SIGTERM, drain)
-banner()
-wait()
-"""
-IGNORES = 'signal.signal(signal.SIGTERM, lambda *_: say("not now"))\nbanner()\nwait()\ntime.sleep(60)\n'
-
-
-def _await(process: subprocess.Popen[str], text: str) -> str:
-    assert process.stderr is not None
-    seen = ""
-    while text not in seen:
-        line = process.stderr.readline()
-        assert line, seen
-        seen += line
-    return seen
-
-
 def _run(workplace: Workplace, *words: str) -> subprocess.Popen[str]:
     process = workplace.start("run", "pipe.py", "--source", "file:a.log", *words)
-    _await(process, "ready for signals")
+    until_said(process, "ready for signals")
     return process
 
 
@@ -189,7 +168,7 @@ def test_a_second_interrupt_kills_at_once(workplace: Workplace) -> None:
     workplace.release(IGNORES)
     process = _run(workplace)
     process.send_signal(signal.SIGINT)
-    _await(process, "not now")
+    until_said(process, "not now")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 1
@@ -200,7 +179,7 @@ def test_a_second_sigterm_is_still_a_drain(workplace: Workplace) -> None:
     workplace.release(DRAINS.replace('say("drained")', 'say("draining now"); time.sleep(1); say("drained")'))
     process = _run(workplace)
     process.terminate()
-    _await(process, "draining now")
+    until_said(process, "draining now")
     process.terminate()
     _, err = process.communicate(timeout=30)
     assert process.returncode == 0
@@ -307,7 +286,7 @@ def test_losses_and_odd_rows_are_shown_where_there_are_any(workplace: Workplace)
     workplace.command[-1] = f"from comporta.cli import display; display.STATUS_EVERY = 0.1; {MAIN}"
     answer = workplace.run()
     assert answer.returncode == 0
-    [status] = [line for line in answer.stderr.splitlines() if " in flight | " in line]
+    *_, status = (line for line in answer.stderr.splitlines() if " in flight | " in line)
     assert "/s | 1,200 offsets lost | 2 losses of claims | 2.0 KiB behind | " in status
     assert status.endswith(" | 3 rows late | 4 rows without id")
     warnings = [line.removeprefix("comporta: warning: ") for line in answer.stderr.splitlines()[-5:]]
@@ -325,7 +304,7 @@ def test_with_json_losses_are_there_though_there_are_none(workplace: Workplace) 
     workplace.command[-1] = f"from comporta.cli import display; display.STATUS_EVERY = 0.1; {MAIN}"
     answer = workplace.run("--log-format", "json")
     said = [json.loads(line) for line in answer.stderr.splitlines()]
-    [progress] = [item for item in said if item["message"] == "progress"]
+    *_, progress = (item for item in said if item["message"] == "progress")
     for report in (progress, json.loads(answer.stdout)):
         assert (report["lost_offsets"], report["lost_claims"]) == (0, 0)
 

@@ -24,7 +24,6 @@ from comporta.payloads import Known, KnownPartition, Letter, Origin
 from comporta.sources import Batch, Limits, Source, open_source
 from comporta.sources.kafka import KafkaSource, consumer, resolve
 from comporta.sources.kafka import group as module_group
-from comporta.sources.kafka.membership import instance_id
 
 QUIET = 1.0
 
@@ -476,14 +475,6 @@ def test_partitions_take_turns(open_kafka: Open) -> None:
     begin(source)
     wait(lambda: len(source._inbox._turns) == 2)
     assert len({batch.partition for batch in (next_batch(source), next_batch(source)) if batch}) == 2
-
-
-def test_instances_of_a_group_have_ids_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second, other = instance_id("group"), instance_id("group"), instance_id("other")
-    assert first.removesuffix("0") == second.removesuffix("1")
-    assert other == first
-    monkeypatch.setenv("COMPORTA_INSTANCE_ID", "one")
-    assert instance_id("group") == "one"
 
 
 def test_aiokafka_is_built_as_its_replaced_parts_expect() -> None:

@@ -32,6 +32,7 @@ class Member:
     def __init__(self, name: str, topic: Topic, group: str, store: dict[str, int]) -> None:
         os.environ["COMPORTA_INSTANCE_ID"] = name
         self.name = name
+        self.group = group
         self.store = store
         self.source = KafkaSource(
             topic.url, known(resolve(topic.url, "earliest"), {}), False, LIMITS, group, is_slicing=True

@@ -16,6 +16,7 @@ from comporta.cli.audit import audit
 from comporta.cli.chaos import chaos
 from comporta.cli.dead import dead
 from comporta.cli.display import json_event
+from comporta.cli.drain import drain
 from comporta.cli.init import init
 from comporta.cli.query import query
 from comporta.cli.reset import reset
@@ -45,7 +46,7 @@ def comporta() -> None:
     """
 
 
-for command in (run, query, rows, audit, dead, init, reset, validate, services, chaos):
+for command in (run, drain, query, rows, audit, dead, init, reset, validate, services, chaos):
     comporta.add_command(command)
 
 

@@ -77,7 +77,7 @@ class Lines(Display):
     def progress(self, progress: Mapping[str, Any]) -> None:
         status = self.status(progress)
         if time.monotonic() >= self._next_status:
-            self._next_status += STATUS_EVERY
+            self._next_status = time.monotonic() + STATUS_EVERY
             self.log(status_line(status))
 
     def log(self, line: str) -> None:
@@ -124,7 +124,7 @@ class JSON(Display):
     def progress(self, progress: Mapping[str, Any]) -> None:
         status = self.status(progress)
         if time.monotonic() >= self._next_status:
-            self._next_status += STATUS_EVERY
+            self._next_status = time.monotonic() + STATUS_EVERY
             self._event("info", "progress", status)
 
     def log(self, line: str) -> None:

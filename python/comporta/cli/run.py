@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +18,8 @@ from comporta.cli.display import Display
 from comporta.cli.options import DURATION, SIZE, START, PipelineFile, option
 from comporta.cli.release import Release, find_release
 from comporta.cli.supervision import Supervision
+from comporta.instances import given_id
+from comporta.runs import About, Note
 
 COUNTS = ("consumed", "counted", "dropped", "duplicates", "dead", "in_flight", "balanced")
 
@@ -94,10 +98,13 @@ def run(file: PipelineFile, **given: Any) -> int:
     dead_letters(given["dead"], given["source"], given["store"] or "sqlite:")
     log_format = given["log_format"]
     shown = display.choose(log_format)
-    supervision = Supervision(
-        Release(find_release(), settings(file, given)), shown, given["drain_timeout"] / 1000
-    )
-    status, words = supervision.watch()
+    folder = find_release()
+    with noted(file, given["source"], shown) as note:
+        release = Release(folder, settings(file, given))
+        supervision = Supervision(release, shown, given["drain_timeout"] / 1000, note)
+        status, words = supervision.watch()
+        if note:
+            note.add(status=status)
     if words:
         shown.say("error" if status else "info", words)
     if supervision.ledger:
@@ -105,6 +112,24 @@ def run(file: PipelineFile, **given: Any) -> int:
         again = "".join(f" --{name} {given[name]}" for name in needed if given[name])
         conclude(supervision.ledger, shown, f"{file}{again}", is_json=log_format == "json")
     return status
+
+
+@contextmanager
+def noted(file: PipelineFile, source: str, shown: Display) -> Iterator[Note | None]:
+    """A note of this run while it lasts, or a warning that there is none."""
+    about = About(
+        file=str(Path(file.path).absolute()), source=source, instance=given_id(), pipeline=file.name
+    )
+    try:
+        note = Note(about)
+    except OSError as error:
+        shown.say("warning", f"`comporta drain` will not find this run: {error.filename}: {error.strerror}")
+        yield None
+        return
+    try:
+        yield note
+    finally:
+        note.close()
 
 
 def conclude(ledger: Mapping[str, Any], shown: Display, words: str, *, is_json: bool) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from comporta.cli.display import Display
 from comporta.cli.release import Release
 from comporta.connection import Closed, Frame
+from comporta.runs import Note
 
 GRACE = 5.0  # seconds beyond the time to drain, after which the release is killed
 TICK = 0.2  # seconds in which a signal, or the release's end, is noticed at the latest
@@ -24,15 +25,18 @@ OVERTIME = (
 
 
 class Supervision:
-    """One run of a release. `drain_timeout` is in seconds.
+    """One run of a release. `drain_timeout` is in seconds; the pipeline's name is added to the `note`.
 
     After `watch`, `ledger` is what became of all records, if the release has said it.
     """
 
-    def __init__(self, release: Release, display: Display, drain_timeout: float) -> None:
+    def __init__(
+        self, release: Release, display: Display, drain_timeout: float, note: Note | None = None
+    ) -> None:
         self.ledger: dict[str, Any] | None = None
         self._release = release
         self._display = display
+        self._noted = note
         self._patience = drain_timeout + GRACE
         self._deadline = float("inf")
         self._has_started = False
@@ -111,6 +115,8 @@ class Supervision:
         except Closed:
             return False
         report = _fields(frame)
+        if self._noted and "pipeline" in report:
+            self._noted.add(pipeline=report["pipeline"])
         match frame.kind:
             case "banner":
                 self._has_started = True

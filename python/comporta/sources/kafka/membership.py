@@ -7,14 +7,8 @@ the Kafka protocol guide (https://kafka.apache.org/protocol).
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import logging
-import os
-import re
-import socket
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, NoReturn
 
 from aiokafka import errors
@@ -25,8 +19,6 @@ from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.group import HeartbeatRequest, HeartbeatResponse_v1, JoinGroupRequest
 from aiokafka.protocol.types import Array, Int16, Int32, Int64, Schema, String
 from aiokafka.structs import TopicPartition
-
-from comporta.errors import UsageError
 
 logger = logging.getLogger(__name__)
 
@@ -175,52 +167,3 @@ class StaticCoordinator(GroupCoordinator):  # type: ignore[misc]
             for topic, numbers in ConsumerProtocol.ASSIGNMENT.decode(assignment).assignment
             for number in numbers
         }
-
-
-def instance_id(group: str) -> str:
-    """The id under which this process is a member of `group`, for as long as it lives.
-
-    It is `COMPORTA_INSTANCE_ID`, or else made of the host, the data directory (`COMPORTA_DATA`, or
-    `.comporta`) and the first free of numbered lock files in there. Raises `UsageError` where that cannot be.
-    """
-    if given := os.environ.get("COMPORTA_INSTANCE_ID"):
-        if not re.fullmatch(r"[a-zA-Z0-9._-]{1,249}", given):
-            raise UsageError(
-                f"COMPORTA_INSTANCE_ID is {given!r}: it must be of letters, digits, '.', '_' and '-',"
-                " at most 249"
-            )
-        return given
-    directory = Path(os.environ.get("COMPORTA_DATA") or ".comporta").absolute() / "instances"
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        number = _first_free(directory, _digest(group))
-    except OSError as error:
-        raise UsageError(
-            f"{directory} cannot be written to ({error.strerror}), where this process would note which member"
-            " of its group it is: set COMPORTA_DATA to a directory that can, or COMPORTA_INSTANCE_ID"
-        ) from error
-    host = re.sub(r"[^a-zA-Z0-9._-]", "-", socket.gethostname())
-    return f"{host[:200]}-{_digest(str(directory))}-{number}"
-
-
-_locks: list[int] = []  # descriptors that are held until the process ends
-
-
-def _first_free(directory: Path, name: str) -> int:
-    number = 0
-    while True:
-        descriptor = os.open(
-            directory / f"{name}-{number}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            number += 1
-        else:
-            _locks.append(descriptor)
-            return number
-
-
-def _digest(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()

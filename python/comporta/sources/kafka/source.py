@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 from comporta.addresses import kafka, scheme
 from comporta.errors import UsageError
+from comporta.instances import instance_id
 from comporta.payloads import AssignedPartition, Known
 from comporta.sources.contract import Batch, Limits, Source
 from comporta.sources.kafka.client import Client, Membership
 from comporta.sources.kafka.inbox import Inbox
-from comporta.sources.kafka.membership import instance_id
 from comporta.sources.kafka.topics import Topics
 
 SESSION_TIMEOUT = 45_000  # milliseconds

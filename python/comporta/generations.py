@@ -7,6 +7,7 @@ cannot go on from the rows that it has.
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -18,6 +19,9 @@ from comporta.payloads import Origin
 
 MEANING: tuple[Literal["kind", "of", "by", "every", "k"], ...] = ("kind", "of", "by", "every", "k")
 """The parts of a metric's definition that its rows depend on."""
+
+ID = re.compile(r"[0-9a-f]{16}")
+"""A generation's id."""
 
 
 @dataclass(frozen=True)

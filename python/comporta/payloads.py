@@ -98,7 +98,8 @@ class Known(TypedDict):
     """What a source is told when it starts. Once `started`, a partition that is not listed is a new one.
 
     It starts at its beginning then. Before, `start` is where a reset said to begin (`earliest`, `latest` or a
-    time), and None leaves that to the run. Of Kafka, `origin` says all of that instead.
+    time), and None leaves that to the run. Of Kafka, `origin` says all of that instead. `generations` are the
+    ids of all that the pipeline has had in a store that is one host's alone, and None for one that is shared.
     """
 
     generation: str
@@ -106,6 +107,7 @@ class Known(TypedDict):
     start: str | None
     partitions: list[KnownPartition]
     origin: Origin | None
+    generations: list[str] | None
 
 
 class AssignedPartition(TypedDict):

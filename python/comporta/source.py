@@ -41,18 +41,19 @@ class Reader:
         self._credit = 0
         self._discover_at = 0.0
         self._is_listed = False
+        self._is_closed = False
         self._unit = self._sources[0].unit
         connection.watch_sending(STALL, self._check_silence)
 
-    def serve(self) -> NoReturn:
-        """Read until the BEAM closes the connection, which raises `Closed`."""
-        while True:
+    def serve(self) -> None:
+        """Read until the BEAM says that it is enough, or closes the connection, which raises `Closed`."""
+        while not self._is_closed:
             if time.monotonic() >= self._discover_at:
                 self._discover_at = time.monotonic() + DISCOVER_EVERY
                 self._discover()
             self._check_rebalance()
             has_sent = self._credit > 0 and self._send_next()
-            while self._wait(0 if has_sent else POLL):
+            while not self._is_closed and self._wait(0 if has_sent else POLL):
                 self._heard_at = time.monotonic()
                 self._answer(self._connection.receive())
                 has_sent = True  # and is asked again before it waits
@@ -82,6 +83,8 @@ class Reader:
             for source in self._draining:
                 source.drained()
             self._draining.clear()
+        elif frame.kind == "close":
+            self._is_closed = True
         else:
             raise ProtocolError(f"a {frame.kind} frame is not for the source")
 
@@ -196,11 +199,14 @@ def run(connection: Connection, start: dict[str, Any], payload: memoryview) -> N
         Reader(connection, sources).serve()
     except ComportaError as error:
         connection.send({"kind": "failed", "reason": str(error)})
-        while True:
-            connection.receive()
+        while connection.receive().kind != "close":
+            pass
     finally:
         for source in sources:
             source.close()
+    connection.send({"kind": "closed"})
+    while True:  # it is for the BEAM to end this process, or that would be a death
+        connection.receive()
 
 
 if __name__ == "__main__":

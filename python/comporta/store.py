@@ -108,6 +108,7 @@ class Store:
             start=generation.start,
             partitions=partitions,
             origin=generation.origin,
+            generations=self._sink.generations(generation.pipeline),
         )
         self._send("known", id, payloads.pack(known))
 

@@ -9,7 +9,7 @@ from source_contract import LIMITS
 from comporta.payloads import AssignedPartition, Known, KnownPartition
 from comporta.sources import Batch, Limits, Source, open_source
 
-NOTHING: Known = {"generation": "g", "started": False, "start": None, "partitions": [], "origin": None}
+NOTHING = Known(generation="g", started=False, start=None, partitions=[], origin=None, generations=None)
 
 
 def open_files(
@@ -43,6 +43,7 @@ class Run:
             start=None,
             partitions=list(self.partitions.values()),
             origin=None,
+            generations=None,
         )
         self.source = open_files(pattern, known, **options)  # type: ignore[arg-type]
 

@@ -116,6 +116,9 @@ class SinkContract:
         assert list(sink.output_rows(current.id, ["file-1"])) == []
         assert list(sink.rows(new.id, "requests", None, None)) == [(0, "[]", 5)]
         assert [row.offset for row in sink.output_rows(new.id, ["file-1"])] == [3, 1 << 40]
+        known = sink.generations("access-log")
+        assert known is None or set(known) == {current.id, new.id}  # None: hosts may share it
+        assert not sink.generations("another")
 
     # Opening
 

@@ -208,7 +208,7 @@ def test_with_json_every_line_is_an_object_whatever_happens(workplace: Workplace
     workplace.release(
         r"""
         banner()
-        reports.send(dict(kind="waiting", text="another run has it"))
+        reports.send(dict(kind="waiting", pipeline="p", text="another run has it"))
         say('{"time": "t", "level": "info", "message": "its own"}')
         say("[1, 2]")
         say("{not json")

@@ -18,7 +18,7 @@ def checkpoint(tmp_path: Path) -> Checkpoint:
     """What a run has kept that read all of a file whose last line has no end."""
     path = tmp_path / "a.log"
     path.write_bytes(LINES)
-    nothing = Known(generation="", started=False, start=None, partitions=[], origin=None)
+    nothing = Known(generation="", started=False, start=None, partitions=[], origin=None, generations=None)
     source = open_source(f"file:{path}", nothing, "earliest", True, Limits(1 << 20, 1 << 20))
     [found] = source.discover()
     source.seek(found["partition"], 0)

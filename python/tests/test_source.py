@@ -72,6 +72,7 @@ class Source:
             start=None,
             partitions=[each for each in self.known.values() if each["partition"] != "replay"],
             origin=None,
+            generations=None,
         )
         self.beam = FakeBeam("source", payloads.pack(known), **self.start)
         self.is_listed = False
@@ -289,6 +290,21 @@ def test_a_damaged_file_fails_once_everything_else_is_durable(store: str, opened
     frame = source.until("failed")
     assert "a.log: compressed data ends at decompressed position" in frame.header["reason"].decode()
     assert len(source.values) > len(LINES)
+
+
+@pytest.mark.parametrize("url", ["file:a.log", "file:nothing.log"])
+def test_it_closes_when_it_is_told_to_and_does_not_end_by_itself(
+    store: str, opened: list[Source], url: str
+) -> None:
+    Path("a.log").write_bytes(b"one\n")
+    source = Source(store, url)
+    opened.append(source)
+    source.until("listed", "failed")
+    source.beam.send("close")
+    source.until("closed")
+    source.beam.send("pulse")
+    source.beam.disconnect()
+    assert source.beam.process.wait(10) == 0
 
 
 def test_it_waits_without_work(store: str, opened: list[Source]) -> None:

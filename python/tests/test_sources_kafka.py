@@ -81,7 +81,14 @@ def known(origin: Origin | None, upto: dict[str, int]) -> Known:
         KnownPartition(partition=name, shown=name, upto=offset, mark=b"", meta=b"")
         for name, offset in upto.items()
     ]
-    return Known(generation="generation", started=True, start=None, partitions=partitions, origin=origin)
+    return Known(
+        generation="generation",
+        started=True,
+        start=None,
+        partitions=partitions,
+        origin=origin,
+        generations=None,
+    )
 
 
 def decoded(batch: Batch) -> records.Decoded:

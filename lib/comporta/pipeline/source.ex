@@ -34,6 +34,7 @@ defmodule Comporta.Pipeline.Source do
     assignments: Assignments.new(),
     draining: nil,
     rebalancing?: false,
+    closing: nil,
     finished?: false,
     backoff: Backoff.new()
   ]
@@ -47,6 +48,14 @@ defmodule Comporta.Pipeline.Source do
   @doc "Pulls no more, and returns when nothing is in flight any longer."
   @spec drain(GenServer.server(), timeout) :: :ok
   def drain(source, timeout), do: GenServer.call(source, :drain, timeout)
+
+  @doc "Has the source's process pass on what is durable, for those who look at it there, and so within a bound."
+  @spec close(GenServer.server(), timeout) :: :ok
+  def close(source, timeout) do
+    GenServer.call(source, :close, timeout)
+  catch
+    :exit, {:timeout, _call} -> :ok
+  end
 
   @impl true
   def init(run) do
@@ -62,6 +71,13 @@ defmodule Comporta.Pipeline.Source do
     {waiting, producer} = Producer.clear(state.producer)
     assignments = Assignments.dropped(state.assignments, waiting)
     {:noreply, drained(%{state | producer: producer, assignments: assignments, draining: from})}
+  end
+
+  def handle_call(:close, _from, %{ready?: false} = state), do: {:reply, :ok, state}
+
+  def handle_call(:close, from, state) do
+    send_frame(state, %{kind: :close})
+    {:noreply, %{state | closing: from}}
   end
 
   @impl true
@@ -221,6 +237,11 @@ defmodule Comporta.Pipeline.Source do
   defp frame(%{kind: :lag, unit: unit, ends: ends}, _payload, state) do
     Status.put(state.run.name, :lag, {Assignments.lag(state.assignments, ends), unit})
     state
+  end
+
+  defp frame(%{kind: :closed}, _payload, %{closing: from} = state) when from != nil do
+    GenServer.reply(from, :ok)
+    %{state | closing: nil}
   end
 
   # What it has read before still counts: this stage goes on, to be drained.

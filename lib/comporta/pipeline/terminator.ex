@@ -16,10 +16,13 @@ defmodule Comporta.Pipeline.Terminator do
   # The halt must come before the supervisor's own patience ends.
   @grace 2_000
 
+  # For the source to pass on what is durable, once nothing else is left to do.
+  @close_ms 2_000
+
   @doc "The terminator of a pipeline, with the patience that draining needs."
   @spec child_spec(Run.t()) :: Supervisor.child_spec()
   def child_spec(run) do
-    shutdown = run.config.drain_timeout + @grace
+    shutdown = run.config.drain_timeout + @grace + @close_ms
     %{id: __MODULE__, start: {__MODULE__, :start_link, [run]}, shutdown: shutdown}
   end
 
@@ -44,7 +47,8 @@ defmodule Comporta.Pipeline.Terminator do
     {:ok, overtime} = :timer.apply_after(timeout, __MODULE__, :halt, [name, timeout])
     Source.drain(Run.name(run, :source), :infinity)
     Store.flush_and_wait(Run.name(run, :store), :infinity)
-    :timer.cancel(overtime)
+    _ = :timer.cancel(overtime)
+    Source.close(Run.name(run, :source), @close_ms)
   catch
     :exit, reason ->
       Logger.error("#{name} was not drained, a part of it failed: #{Exception.format_exit(reason)}")

@@ -17,8 +17,8 @@ defmodule Comporta.Python.Frame do
   # The protocol's own words: the only atoms that a header may hold, and here so that they exist.
   @kinds ~w(hello start waiting ready refused log batch outline decoded call answer result hopeless pull assigned seek
             end listed lag failed checkpoint known open opened opened_all fold folded stale flush lost flushed
-            superseded claim claimed announce revoked drain draining drained pulse close elsewhere banner progress
-            ledger verdict)a
+            superseded claim claimed announce revoked drain draining drained pulse close closed elsewhere banner
+            progress ledger verdict)a
 
   @fields ~w(kind id version token pid reason level text file name hash ordered dedup python modules max_record format
              partition shown base first next attempt arrival_ms probation verdict replay count middle before memory to

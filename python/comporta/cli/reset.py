@@ -31,4 +31,4 @@ def reset(file: PipelineFile, store: str | None, source: str | None, to: str) ->
     current = sink.current(pipeline.name)
     options.check_start(to, "kafka:" if current and current.origin else source)
     origin = resolve(source, to) if source else None
-    click.echo(generations.reset(pipeline.definition(), sink, to, origin))
+    click.echo(generations.reset(pipeline.definition(), sink, to, origin, source))

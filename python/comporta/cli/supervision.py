@@ -115,7 +115,7 @@ class Supervision:
         except Closed:
             return False
         report = _fields(frame)
-        if self._noted and "pipeline" in report:
+        if self._noted and frame.kind in ("banner", "waiting"):
             self._noted.add(pipeline=report["pipeline"])
         match frame.kind:
             case "banner":

@@ -99,7 +99,7 @@ def try_out(pipeline: Pipeline, path: Path) -> int:
 
 def pieces(path: Path) -> Iterator[Piece]:
     """A file's lines, as they are read for workers."""
-    nothing = Known(generation="", started=False, start=None, partitions=[], origin=None)
+    nothing = Known(generation="", started=False, start=None, partitions=[], origin=None, generations=None)
     source = open_source(
         f"file:{glob.escape(str(path))}", nothing, "earliest", True, Limits(BATCH, MAX_FRAME)
     )

@@ -126,6 +126,13 @@ class Sink(abc.ABC):
         """Delete everything of the pipeline's generations that are not current."""
 
     @abc.abstractmethod
+    def generations(self, pipeline: str) -> list[str] | None:
+        """The ids of all generations that the pipeline has had, forgotten ones too.
+
+        None for a sink that several hosts may share.
+        """
+
+    @abc.abstractmethod
     def checkpoints(self, generation: str) -> list[Checkpoint]:
         """Every partition's checkpoint, as one consistent view, in the order in which they first came."""
 

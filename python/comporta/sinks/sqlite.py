@@ -111,12 +111,19 @@ class SQLiteSink(Sink):
                 "DELETE FROM replay_log WHERE generation IN ({})",
                 "DELETE FROM replayed WHERE generation IN ({})",
                 "DELETE FROM claims WHERE generation IN (SELECT number FROM names WHERE name IN ({}))",
-                "DELETE FROM generations WHERE id IN ({})",
             ):
                 connection.execute(statement.format(old), [pipeline])
 
         with self._writing:
             self._writer.write(work)
+
+    def generations(self, pipeline: str) -> list[str]:
+        rows = self._reader.read(
+            lambda connection: connection.execute(
+                "SELECT id FROM generations WHERE pipeline = ?", [pipeline]
+            ).fetchall()
+        )
+        return [id for (id,) in rows]
 
     def checkpoints(self, generation: str) -> list[Checkpoint]:
         rows = self._reader.read(

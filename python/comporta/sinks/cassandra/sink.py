@@ -93,6 +93,9 @@ class CassandraSink(Sink):
             self._replayed.delete(generation, partitions)
             self._generations.delete(pipeline, generation)
 
+    def generations(self, pipeline: str) -> None:
+        return None
+
     def checkpoints(self, generation: str) -> list[Checkpoint]:
         decided = self._all_decided(generation)
         return at_once(lambda one: self._finished(generation, one).checkpoint, decided)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from aiokafka import errors
 from aiokafka.structs import TopicPartition
 
-from comporta import brokers
+from comporta import brokers, consumer_groups
 from comporta.errors import SourceError
 from comporta.payloads import Known
 from comporta.sources.contract import Limits
@@ -167,7 +167,9 @@ class Client:
             await self._end()
 
     async def _prepare(self) -> None:
-        """Wait for Kafka, make the replay log if need be, and refuse topics that are not what they were."""
+        """Wait for Kafka, make the replay log if need be, and refuse what is not as it was, or not ours."""
+        if (own := self._known["generations"]) is not None:
+            await consumer_groups.check_store(self._topics.address, self._membership.group, own)
         origin = self._known["origin"]
         await self._topics.check(origin["topics"] if origin else {})
         if self._topics.replay:

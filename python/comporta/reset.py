@@ -11,6 +11,7 @@ from comporta.errors import StoreError
 from comporta.generations import Generation
 from comporta.payloads import Origin
 from comporta.sinks import Sink
+from comporta.sources import resolve
 
 if TYPE_CHECKING:
     from comporta.consumer_groups import Left
@@ -39,6 +40,19 @@ def reset(
         left.take_over(origin, new.id)
     deleted = f"; what was counted of {counted.consumed} records is deleted" if counted else ""
     return f"{pipeline}: the next run starts a new generation, {new.id}, from {start}{deleted}"
+
+
+def claimed_again(sink: Sink, pipeline: str, start: str, origin: Origin | None, source: str | None) -> int:
+    """How many records a reset has read again, at most: each may claim an id anew. Asked before the reset.
+
+    Of a Kafka source that is known, what it holds from `origin` on; else what was counted until now.
+    """
+    if origin and source:
+        ends = resolve(source, "latest") or origin
+        starts = origin["starts"]
+        return sum(max(0, end - starts.get(name, end)) for name, end in ends["starts"].items())
+    old = sink.current(pipeline)
+    return whole(sink.checkpoints(old.id)).consumed if old and start != "latest" else 0
 
 
 def _left(source: str, pipeline: str, sink: Sink) -> Left | None:

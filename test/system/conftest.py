@@ -59,10 +59,12 @@ class Workplace:
         self._started.append(process)
         return process
 
-    def run(self, *words: object, status: int | None = 0, **options: Any) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: object, status: int | None = 0, seconds: float = DEADLINE, **options: Any
+    ) -> subprocess.CompletedProcess[str]:
         process = self.start(*words, **options)
         try:
-            out, err = process.communicate(timeout=DEADLINE)
+            out, err = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             kill_tree(process.pid)
             out, err = process.communicate()

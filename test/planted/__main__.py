@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", choices=[[], *(mistake.name for mistake in MISTAKES)])
     parser.add_argument("--seeds", type=int, default=8, help="trials of a mistake at the most")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # and the services end, too
     wanted = [mistake for mistake in MISTAKES if not given.names or mistake.name in given.names]
     missed = 0
     with tempfile.TemporaryDirectory() as folder:

@@ -46,6 +46,18 @@ def test_a_trial_that_fails_counts_against_each_of_its_faults(tmp_path: Path) ->
     assert "| `kill-store` | **1/2** | 0.5 | 0.5 |" in matrix.tables(matrix.read(file))
 
 
+def test_what_names_a_fault_counts_against_that_one_alone(tmp_path: Path) -> None:
+    file = tmp_path / "reliability.jsonl"
+    named = trial(1)
+    named.troubles.append("after kill-store (store) it did not recover within 90 s")
+    matrix.record(file, named)
+    assert "| `kill-store` | **0/1** |" in matrix.tables(matrix.read(file))
+    assert "| `kill-beam` | 1 |" in matrix.tables(matrix.read(file))
+    named.troubles.append("left behind by the members: beam")
+    matrix.record(file, named)
+    assert "| `kill-beam` | **1/2** |" in matrix.tables(matrix.read(file))
+
+
 def test_a_page_without_a_place_for_it_is_refused(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("nothing\n")

@@ -1,7 +1,8 @@
 """The matrix, faults by workloads: what trials have shown so far, kept in a file, and as a table for people.
 
-The file has a JSON object a line for each fault that was injected. A trial that does not hold counts against
-every fault in it, as it cannot be told which one it was.
+The file has a JSON object a line for each fault that was injected. What is wrong and names a fault counts
+against that one; anything else, wrong numbers above all, against every fault of the trial: it cannot be told
+which one it was.
 """
 
 from __future__ import annotations
@@ -35,13 +36,20 @@ class Cell(NamedTuple):
 
 def record(path: Path, trial: Trial) -> None:
     """Add what a trial has shown."""
+    verdict = trial.verdict
+    blamed = {
+        injection.label: [words for words in trial.troubles if injection.label in words]
+        for injection in trial.injections
+    }
+    named = [words for found in blamed.values() for words in found]
+    is_clear = verdict.is_conserved and not verdict.breaches and set(trial.troubles) <= set(named)
     lines = [
         {
             "system": trial.system,
             "workload": trial.workload,
             "fault": injection.fault,
             "seed": trial.seed,
-            "holds": trial.holds,
+            "holds": is_clear and not blamed[injection.label],
             "recovery_ms": injection.recovery_ms,
         }
         for injection in trial.injections

@@ -41,6 +41,11 @@ class Injection:
     stopped_ms: int = 0
 
     @property
+    def label(self) -> str:
+        """How what went wrong with it names it."""
+        return f"{self.fault} ({self.target})"
+
+    @property
     def recovery_ms(self) -> int | None:
         """Milliseconds from the fault's end until everything acknowledged by then was durable."""
         return None if self.recovered is None else max(0, round((self.recovered - self.healed) * 1000))

@@ -30,7 +30,8 @@ def test_where_nobody_answers_no_end_is_known() -> None:
 def test_a_group_has_its_members_and_its_generation() -> None:
     topic = Topic(2)
     group = Group(topic.server, topic.name)
-    assert (group.members(), group.generation()) == ({}, -1)
+    assert group.wait_for(lambda members: members == {}, 30.0)
+    assert group.generation() == -1
     assert not group.wait_for(lambda members: len(members) == 1, 0.0)
 
     async def join(instance: str) -> AIOKafkaConsumer:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.coordinator.protocol import ConsumerProtocol
-from aiokafka.errors import KafkaError
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError, NotCoordinatorForGroupError
 
 STORED_IN = "__consumer_offsets"
 METADATA = 2  # the version of a key whose value is about the group itself, and not about an offset
@@ -81,8 +81,11 @@ class Group:
         self._name = name
 
     def members(self) -> Members | None:
-        """The members, or None while the group is rebalancing."""
-        return asyncio.run(self._members())
+        """The members, or None while the group is rebalancing, or has no coordinator, as on a new broker."""
+        try:
+            return asyncio.run(self._members())
+        except (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError):
+            return None
 
     def wait_for(self, holds: Callable[[Members], bool], seconds: float) -> bool:
         """Wait until its members are such, and agreed on their partitions; False where that takes longer."""

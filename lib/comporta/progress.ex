@@ -3,8 +3,8 @@ defmodule Comporta.Progress do
   Tells the command that started this release how it goes, over a descriptor that the command handed down.
 
   The frames are those that Python processes speak (`Comporta.Python.Frame`): `banner`, `waiting`, `progress` (four a
-  second), and at the end `ledger` and `verdict`. The other way comes `drain`, which cannot be missed, as a signal can
-  that comes while the BEAM starts. When the command is gone, the other end closes, and the BEAM drains and stops, too.
+  second), and at the end `ledger` and `verdict`. The other way comes `drain`, together with SIGTERM: a BEAM that is only
+  just starting misses the signal. When the command is gone, the other end closes, and the BEAM drains and stops, too.
   Without a command, a banner and a line every 10 s go to the log.
   """
 
@@ -18,6 +18,9 @@ defmodule Comporta.Progress do
 
   @report_ms 250
   @log_ms 10_000
+
+  # The signal that comes with a `drain` has arrived by then, if it was not missed.
+  @signal_ms 500
 
   defstruct [:config, :port, pipelines: []]
 
@@ -90,7 +93,12 @@ defmodule Comporta.Progress do
 
   def handle_info({port, {:data, data}}, %{port: port} = state) do
     {:ok, %{kind: :drain}, _payload} = Frame.decode(data)
-    spawn(fn -> System.stop(0) end)
+    Process.send_after(self(), :drain, @signal_ms)
+    {:noreply, state}
+  end
+
+  def handle_info(:drain, state) do
+    _ = unless match?({:stopping, _}, :init.get_status()), do: spawn(fn -> System.stop(0) end)
     {:noreply, state}
   end
 

@@ -108,7 +108,7 @@ def json_lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def wait_until(holds: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
+def wait_until(holds: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
     deadline = time.monotonic() + seconds
     while not (answer := holds()):
         if time.monotonic() > deadline:

@@ -184,14 +184,16 @@ def test_a_signal_drains(workplace: Workplace, number: int) -> None:
     assert workplace.query(file, "numbers")[0]["value"] == sum(range(LINES))
 
 
-def test_a_signal_that_comes_while_the_beam_starts_is_not_missed(workplace: Workplace) -> None:
+@pytest.mark.parametrize("part", ["beam", "describe", "store", "worker"])
+def test_a_signal_that_comes_as_parts_start_is_not_missed(workplace: Workplace, part: str) -> None:
     file = workplace.write("steady.py", STEADY)
     numbers(workplace)
     run = workplace.start("run", file, "--source", "file:numbers-*.log")
-    wait_until(lambda: "beam" in map(role, tree(run.pid).values()), "there is a BEAM")
+    wait_until(lambda: part in map(role, tree(run.pid).values()), f"there is a {part}")
     run.terminate()
     _, err = run.communicate(timeout=60)
     assert run.returncode == 0, err
+    assert "error" not in err
 
 
 def test_a_second_interrupt_stops_at_once_and_loses_nothing(workplace: Workplace) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, TypeVar
 
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol.produce import ProduceRequest
@@ -73,6 +73,16 @@ class Topic:
 
     def grow(self, partitions: int) -> None:
         self._administer(lambda admin: admin.create_partitions({self.name: NewPartitions(partitions)}))
+
+    def end(self, partition: int = 0) -> int:
+        """The offset after the last record, or mark of a transaction."""
+        place = TopicPartition(self.name, partition)
+
+        async def run() -> int:
+            async with AIOKafkaConsumer(bootstrap_servers=self.server) as consumer:
+                return int((await consumer.end_offsets([place]))[place])
+
+        return asyncio.run(run())
 
     def delete_records(self, before: int, partition: int = 0) -> None:
         place = TopicPartition(self.name, partition)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from aiokafka.coordinator.protocol import ConsumerProtocol
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 from cluster import Cluster, cluster
 from conftest import kill_tree, wait_until
 
@@ -22,7 +23,10 @@ SESSION = {"COMPORTA_SESSION_TIMEOUT": "45s"}
 def group(cluster: Cluster, file: Path) -> tuple[str, list[int]]:
     """The group's state, and how many partitions each member has; while they are shared out, none yet."""
     describe = [cluster.group(file)]
-    [described] = cluster.topic._administer(lambda admin: admin.describe_consumer_groups(describe))
+    try:
+        [described] = cluster.topic._administer(lambda admin: admin.describe_consumer_groups(describe))
+    except GroupCoordinatorNotAvailableError:  # of a new broker, which nobody has asked for a group yet
+        return "", []
     (_, _, state, _, _, members, *_) = described.groups[0]
     shares = [ConsumerProtocol.ASSIGNMENT.decode(each[4]).assignment if each[4] else [] for each in members]
     return state, sorted(sum(len(numbers) for _, numbers in share) for share in shares)

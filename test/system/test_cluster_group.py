@@ -136,7 +136,7 @@ def test_what_was_killed_is_back_without_a_rebalance_and_finds_partitions_that_a
     for partition in range(6):
         cluster.topic.send([b"%d" % number for number in range(6000 + partition, 12_000, 6)], partition)
     wait_until(lambda: cluster.so_far("changing").consumed == NUMBERS, "all is counted", 90)
-    assert group_of(cluster, file, 2, 7).generation == before.generation + 1
+    assert group_of(cluster, file, 2, 7).generation > before.generation
     leader.send_signal(signal.SIGTERM)
     other.send_signal(signal.SIGTERM)
     assert [leader.wait(60), other.wait(60)] == [0, 0]

@@ -12,6 +12,8 @@ from cluster import Cluster
 from cluster import cluster as cluster
 from conftest import kill_tree, wait_until
 
+from comporta.sinks import Ledger
+
 NUMBERS = 1200
 IDS = 1000
 PICKY = """
@@ -146,7 +148,10 @@ def test_a_reset_leaves_waiting_letters_behind_and_other_pipelines_alone(cluster
     assert ended(cluster, mine) == (2400, 2160, 0, 240)
     assert cluster.counts(mine, "lines") == {(last,): 240 for last in range(1, 10)}
     assert cluster.counts(mine, "numbers") == {(): sum(numbers) - tenth}
-    assert {letter["id"] for letter in cluster.letters(mine)} > set(letters)
+    found = cluster.letters(mine)
+    assert {letter["id"] for letter in found} > set(letters)
+    assert [letter["attempt"] for letter in found] == [0] * 240
+    assert {each.partition: each.ledger for each in cluster.checkpoints("mine")}["replay"] == Ledger()
     assert ended(cluster, other) == (2400, 2400, 0, 0)
     assert cluster.counts(other, "numbers") == {(): sum(numbers)}
 

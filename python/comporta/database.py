@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import random
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +35,9 @@ LOG_PAGES = 16_384  # 64 MiB of write-ahead log before it is copied, so that a p
 LONGEST_PAUSE = 10.0  # seconds between two tries at a file that is locked or a disk that is full
 
 # What goes away by itself or by an administrator's hand. Waiting for anything else would hide a mistake.
-PASSING = ("locked", "busy", "full", "disk i/o error", "unable to open database file")
+NO_ROOM = ("disk I/O error", "unable to open database file")  # what opening a file on a full disk gives, too
+PASSING = ("locked", "busy", "full", *NO_ROOM)
+LEAST_ROOM = 1 << 20  # bytes; a disk with fewer is full
 
 # A row's time is null where nothing expires, and then the index does not hold it, and costs nothing.
 OUTPUT_ROWS = """
@@ -231,17 +234,30 @@ class Database:
             try:
                 return work()
             except sqlite3.DatabaseError as error:
-                if not any(passing in str(error).lower() for passing in PASSING):
+                if not any(passing in str(error) for passing in PASSING):
                     raise StoreError(f"{self.path}: {error}") from error
-                logger.warning("%s: %s; waiting, nothing is lost", self.path, error)
+                logger.warning("%s: %s, nothing is lost", self.path, self._waited_for(str(error)))
             time.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(LONGEST_PAUSE, pause * 2)
+
+    def _waited_for(self, error: str) -> str:
+        """What an error is waited out for, in words."""
+        if "full" in error or (error in NO_ROOM and _has_no_room(self.path.parent)):
+            return "its disk is full; waiting for room to be made on it"
+        return f"{error}; waiting"
 
 
 def _run(connection: sqlite3.Connection, statements: str) -> None:
     """Execute statements as part of the transaction that is open."""
     for statement in statements.split(";"):
         connection.execute(statement)
+
+
+def _has_no_room(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < LEAST_ROOM
+    except OSError:
+        return False
 
 
 def database_path(url: str) -> Path:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from comporta.chaos import disk
+from comporta.chaos.disk import Disk
 from comporta.database import SCHEMA_VERSION, Database, database_path
 from comporta.errors import StoreError, UsageError
 
@@ -115,7 +117,7 @@ def test_a_mistake_is_undone_and_not_waited_for(database: Database) -> None:
     assert database.read(count) == 0
 
 
-def test_a_full_disk_is_waited_out(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_disk_is_waited_out(database: Database, path: Path, caplog: pytest.LogCaptureFixture) -> None:
     limit = database.connection.execute("PRAGMA page_count").fetchone()[0] + 10
     database.connection.execute(f"PRAGMA max_page_count = {limit}")
     tries = []
@@ -131,7 +133,31 @@ def test_a_full_disk_is_waited_out(database: Database, caplog: pytest.LogCapture
     with caplog.at_level(logging.WARNING):
         assert database.write(work) == 3
     assert tries == [0, 0, 0, 0]
-    assert "disk is full; waiting" in caplog.text
+    assert f"{path}: its disk is full; waiting for room to be made on it, nothing is lost" in caplog.text
+
+
+def test_a_disk_that_is_full_when_the_file_is_opened_is_waited_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if disk.missing():
+        return
+    folder = tmp_path / "store"
+    folder.mkdir()
+    full = Disk(folder)
+    try:
+        Database(folder / "store.db", create=True, durable=True).connection.close()
+        full.fill()
+        monkeypatch.setattr("comporta.database.time.sleep", lambda seconds: full.free())
+        with caplog.at_level(logging.WARNING):
+            opened = Database(folder / "store.db", create=True, durable=True)
+        opened.write(fill)
+        opened.connection.close()
+    finally:
+        full.close()
+    [said] = caplog.messages
+    assert (
+        said == f"{folder / 'store.db'}: its disk is full; waiting for room to be made on it, nothing is lost"
+    )
 
 
 def test_a_locked_file_is_waited_for(

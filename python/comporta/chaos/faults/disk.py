@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 
 from comporta.chaos import disk, processes
 from comporta.chaos.fault import Breach, Fault
+from comporta.chaos.member import Member
 from comporta.chaos.system import System
 
-SAID = "database or disk is full"  # in the log
+SAID = "its disk is full; waiting"  # in the log
+SAID_WITHIN = 60.0  # seconds, where a whole release must start first
 LETTERS = 3
 
 
@@ -44,12 +47,18 @@ class DiskFull(Fault):
     def heal(self, system: System) -> None:
         embedded = system.embedded
         assert embedded.disk
-        embedded.disk.free()
         [member] = system.members
+        deadline = time.monotonic() + SAID_WITHIN
+        while not (is_said := self._is_said(member)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        embedded.disk.free()
+        if not is_said:
+            raise Breach("that the disk was full is not in the log")
+
+    def _is_said(self, member: Member) -> bool:
         with member.log.open("rb") as log:
             log.seek(self._log_before)
-            if SAID.encode() not in log.read():
-                raise Breach("that the disk was full is not in the log")
+            return SAID.encode() in log.read()
 
 
 class DiskFullLetters(DiskFull):
@@ -78,4 +87,5 @@ class DiskFullStart(DiskFull):
             member.expect_end()
         for pid in member.pids(role):
             processes.send(pid)
+        self._log_before = member.log.stat().st_size  # what starts now must say it
         return f"{target}, {role or 'release'} killed"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import InvalidConfigurationError, MessageSizeTooLargeError
 from kafka_topics import Topic
 from kafka_topics import broker as broker
 from real_services import services as services
 
-from comporta.chaos.kafka import Group, ends, grow
+from comporta.chaos.kafka import Group, configure, ends, grow
 
 
 def test_a_topic_grows_up_to_a_bound() -> None:
@@ -21,6 +23,18 @@ def test_a_topic_grows_up_to_a_bound() -> None:
     assert ends(topic.server, topic.name) == {first: 0, second: 2, third: 0}
     assert grow(topic.server, topic.name, 2, 3) == 3
     assert grow(topic.server, topic.name, 2, 1) == 3
+
+
+def test_a_topic_refuses_messages_and_takes_them_again() -> None:
+    topic = Topic(1)
+    configure(topic.server, topic.name, {"max.message.bytes": "100"})
+    with pytest.raises(MessageSizeTooLargeError):
+        topic.send([bytes(1000)])
+    configure(topic.server, topic.name, {})
+    topic.send([bytes(1000)])
+    assert ends(topic.server, topic.name) == {f"{topic.name}/0": 1}
+    with pytest.raises(InvalidConfigurationError):
+        configure(topic.server, topic.name, {"max.message.bytes": "many"})
 
 
 def test_where_nobody_answers_no_end_is_known() -> None:

@@ -1,4 +1,4 @@
-"""What is asked of Kafka itself, beside sending: where a topic ends, to grow it, and how a group is."""
+"""What is asked of Kafka itself, beside sending: how a topic is, to change it, and how a group is."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ import asyncio
 import contextlib
 import struct
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.coordinator.protocol import ConsumerProtocol
-from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError, NotCoordinatorForGroupError
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    KafkaError,
+    NotCoordinatorForGroupError,
+    for_code,
+)
 
 STORED_IN = "__consumer_offsets"
 METADATA = 2  # the version of a key whose value is about the group itself, and not about an offset
@@ -71,6 +77,20 @@ async def _grow(servers: str, topic: str, more: int, most: int) -> int:
         if wanted > has:
             await admin.create_partitions({topic: NewPartitions(wanted)})
     return wanted
+
+
+def configure(servers: str, topic: str, settings: Mapping[str, str]) -> None:
+    """Give a topic these settings, and the brokers' own in everything else."""
+    asyncio.run(_configure(servers, topic, settings))
+
+
+async def _configure(servers: str, topic: str, settings: Mapping[str, str]) -> None:
+    resource = ConfigResource(ConfigResourceType.TOPIC, topic, dict(settings))
+    async with _administration(servers) as admin:
+        [response] = await admin.alter_configs([resource])
+    for code, *_ in response.resources:
+        if code:
+            raise for_code(code)(f"the settings of {topic} cannot be {dict(settings)}")
 
 
 class Group:

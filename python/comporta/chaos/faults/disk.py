@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-import time
 
 from comporta.chaos import disk, processes
 from comporta.chaos.fault import Breach, Fault
-from comporta.chaos.member import Member
+from comporta.chaos.logs import Logs
 from comporta.chaos.system import System
 
 SAID = "its disk is full; waiting"  # in the log
@@ -34,8 +33,7 @@ class DiskFull(Fault):
     def inject(self, system: System) -> str:
         embedded = system.embedded
         assert embedded.disk
-        [member] = system.members
-        self._log_before = member.log.stat().st_size
+        self._logs = Logs(system.folder)
         # The write-ahead log would have room of its own to go on in, until it begins again.
         with (
             contextlib.suppress(sqlite3.Error),
@@ -47,18 +45,10 @@ class DiskFull(Fault):
     def heal(self, system: System) -> None:
         embedded = system.embedded
         assert embedded.disk
-        [member] = system.members
-        deadline = time.monotonic() + SAID_WITHIN
-        while not (is_said := self._is_said(member)) and time.monotonic() < deadline:
-            time.sleep(0.1)
+        is_said = self._logs.wait_for(SAID, SAID_WITHIN)
         embedded.disk.free()
         if not is_said:
             raise Breach("that the disk was full is not in the log")
-
-    def _is_said(self, member: Member) -> bool:
-        with member.log.open("rb") as log:
-            log.seek(self._log_before)
-            return SAID.encode() in log.read()
 
 
 class DiskFullLetters(DiskFull):
@@ -87,5 +77,5 @@ class DiskFullStart(DiskFull):
             member.expect_end()
         for pid in member.pids(role):
             processes.send(pid)
-        self._log_before = member.log.stat().st_size  # what starts now must say it
+        self._logs = Logs(system.folder)  # what starts now must say it
         return f"{target}, {role or 'release'} killed"

@@ -62,6 +62,24 @@ def test_an_end_is_noted_unless_it_was_to_be_expected(member: Member, tmp_path: 
     assert member.exits == ["ended by itself with -9: last words"]
 
 
+def test_a_change_of_its_environment_is_for_its_next_start(member: Member, tmp_path: Path) -> None:
+    member.start()
+    member.environment[MARK] = f"{tmp_path} changed"
+    for number, mark in ((1, str(tmp_path)), (2, f"{tmp_path} changed")):
+        wait(lambda number=number: starts(tmp_path) == number)  # type: ignore[misc]
+        assert list(processes.marked(MARK, mark)) == [member.pid]
+        member.stop()
+        if number == 1:
+            member.start()
+
+
+def test_it_is_known_by_the_id_that_it_has_in_its_group(member: Member, tmp_path: Path) -> None:
+    folder = tmp_path / "one" / ".comporta" / "instances"
+    folder.mkdir(parents=True)
+    (folder / "5891d401-0.lock").write_text("host-1234-0")
+    assert member.instance == "host-1234-0"
+
+
 def test_it_is_stopped_and_started_again(member: Member, tmp_path: Path) -> None:
     for number in (1, 2, 3):
         member.start()

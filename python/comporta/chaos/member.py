@@ -23,7 +23,8 @@ PATIENCE = 60.0  # seconds that it may take to drain
 class Member:
     """Runs in a folder of its own; whatever ends it, it is started again, until `stop`.
 
-    `exits` has, in words, each end that nobody had asked for. Its output is in the file `log`.
+    `exits` has, in words, each end that nobody had asked for. Its output is in the file `log`. A change of
+    `environment` is for its next start.
     """
 
     def __init__(self, name: str, words: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
@@ -31,7 +32,7 @@ class Member:
         self.exits: list[str] = []
         self.log = folder / f"{name}.log"
         self._words = [*COMMAND, "run", *words]
-        self._environment = os.environ | dict(environment)
+        self.environment = os.environ | dict(environment)
         self._folder = folder / name
         self._folder.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
@@ -45,6 +46,12 @@ class Member:
         """The command's process, or None where it does not run now."""
         process = self._process
         return process.pid if process and process.poll() is None else None
+
+    @property
+    def instance(self) -> str:
+        """The id under which it is in its group."""
+        [lock] = self._folder.glob(".comporta/instances/*.lock")
+        return lock.read_text()
 
     def start(self) -> None:
         """Run from now on, or again after `stop`."""
@@ -103,7 +110,7 @@ class Member:
                 stdout=log,
                 stderr=log,
                 cwd=self._folder,
-                env=self._environment,
+                env=self.environment,
                 start_new_session=True,
             )
 

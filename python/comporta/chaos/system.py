@@ -12,6 +12,7 @@ from pathlib import Path
 
 from comporta import addresses, brokers
 from comporta.chaos import harness, processes
+from comporta.chaos.clock import Clock
 from comporta.chaos.disk import Disk
 from comporta.chaos.kafka import Group, ends, grow
 from comporta.chaos.member import Member
@@ -46,6 +47,7 @@ class System(ABC):
     """
 
     kind: Kind
+    clock: Clock | None = None
 
     def __init__(self, workload: Workload, folder: Path, members: int) -> None:
         self.workload = workload
@@ -73,7 +75,9 @@ class System(ABC):
         """Start one more member."""
         self._named += 1
         words = [str(self.file), *self._where(), "--workers", "1", *self.workload.options]
-        member = Member(f"member-{self._named}", words, self.environment, self.folder)
+        name = f"member-{self._named}"
+        clock = self.clock.environment(name) if self.clock else {}
+        member = Member(name, words, self.environment | clock, self.folder)
         member.start()
         self.members.append(member)
         self.everyone.append(member)
@@ -83,6 +87,15 @@ class System(ABC):
         """Drain a member, or kill it, and do not start it again. Its exit status."""
         self.members.remove(member)
         return member.stop(at_once=at_once)
+
+    def use_clock(self) -> None:
+        """Give members clocks that can be wrong."""
+        self.clock = self.clock or Clock(self.folder / "clocks")
+
+    def use_release(self, folder: Path) -> None:
+        """Have members run the release in `folder` from their next start on."""
+        for environment in (self.environment, *(member.environment for member in self.members)):
+            environment["COMPORTA_RELEASE"] = str(folder)
 
     def wait_until_whole(self, seconds: float) -> bool:
         """Wait until nothing of it is missing; False where that takes longer."""

@@ -1,7 +1,8 @@
-"""Other code, rolled out: one member after another is drained and started again."""
+"""Other code, or another release, rolled out: one member after another is drained and started again."""
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 
@@ -9,6 +10,7 @@ from comporta.chaos import processes
 from comporta.chaos.fault import Breach, Fault
 from comporta.chaos.member import Member
 from comporta.chaos.system import HEARTBEAT, SESSION, System
+from comporta.cli.release import find_release
 
 POLL = 0.05
 WHOLE = 60.0  # seconds within which a member must have all its processes again
@@ -24,16 +26,20 @@ class Upgrade(Fault):
     recovery = 120.0
 
     def inject(self, system: System) -> str:
-        version = self.chance.randrange(10**6)
-        head = f'"""Version {version}, which counts what the ones before counted."""\n\nVERSION = {version}\n'
-        system.file.write_text(head + system.workload.code)
         self.found: list[str] = []
+        self.prepare_next(system)
         pauses = [self._restart(system, member) for member in list(system.members)]
         return f"all members, away for {', '.join(f'{pause:.1f}' for pause in pauses)} s"
 
     def heal(self, system: System) -> None:
         if self.found:
             raise Breach("; ".join(self.found))
+
+    def prepare_next(self, system: System) -> None:
+        """Have what members find when they start again."""
+        version = self.chance.randrange(10**6)
+        head = f'"""Version {version}, which counts what the ones before counted."""\n\nVERSION = {version}\n'
+        system.file.write_text(head + system.workload.code)
 
     def _restart(self, system: System, member: Member) -> float:
         """Drain a member and start it; the seconds until it was back, from the end of its source on."""
@@ -68,3 +74,22 @@ class Upgrade(Fault):
         if any(statuses):
             self.found.append(f"{member.name}, which was to drain, ended with {statuses[0]}")
         return ended
+
+
+class UpgradeRelease(Upgrade):
+    """Members are restarted from another release's folder, of the same version: the group must not notice."""
+
+    name = "upgrade-release"
+
+    def prepare_next(self, system: System) -> None:
+        folder = system.folder / f"release-{self.chance.randrange(10**6)}"
+        shutil.copytree(find_release(), folder)
+        system.use_release(folder)
+        self._folder = folder
+
+    def heal(self, system: System) -> None:
+        for member in system.members:
+            lines = [processes.living().get(pid, (0, ""))[1] for pid in member.pids("beam")]
+            if not any(str(self._folder) in line for line in lines):
+                self.found.append(f"{member.name} does not run from {self._folder.name}")
+        super().heal(system)

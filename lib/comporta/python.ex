@@ -20,6 +20,10 @@ defmodule Comporta.Python do
 
   alias Comporta.Python.{Death, Frame, Launch, Memory, Output, Reaper}
 
+  # As `-m` does, but for looking for modules in the working directory: a user's numbers.py there is not Python's.
+  @run "import runpy, sys; sys.path[:] = filter(None, sys.path); " <>
+         "runpy.run_module(sys.argv[2], run_name='__main__', alter_sys=True)"
+
   @version 1
   @memory_interval 500
 
@@ -48,13 +52,13 @@ defmodule Comporta.Python do
   ## Options
 
     * `:name` - what the log calls it; required
-    * `:program` - runs `python -m comporta.PROGRAM`; required unless there are `:args`
+    * `:program` - runs the module `comporta.PROGRAM`; required unless there are `:args`
     * `:args` - the interpreter's arguments, instead
     * `:start` - header and payload of the `start` frame; kind, id and version are added. Default: `{%{}, ""}`
     * `:python` - the interpreter. Default: the application's `:python`, or `"python3"`
     * `:env` - variables for its environment, a list of `{name, value}`. Default: `[]`
     * `:memory_limit` - bytes of resident memory over which it is killed. Default: `nil`, none
-    * `:start_timeout` - milliseconds within which it must be ready, or say that it is `waiting`. Default: 30,000
+    * `:start_timeout` - milliseconds within which it must be ready, or say something. Default: 30,000
     * `:max_frame` - the largest frame in bytes. Default: 64 MiB
   """
   @spec start_link(keyword) :: {:ok, pid}
@@ -98,7 +102,7 @@ defmodule Comporta.Python do
 
   @impl true
   def handle_continue(:launch, %{options: options} = state) do
-    args = options[:args] || ["-m", "comporta." <> options.program]
+    args = options[:args] || ["-c", @run, "-m", "comporta." <> options.program]
 
     case Launch.start(options.python, args, options.env, options.max_frame) do
       {:ok, launch} ->
@@ -196,9 +200,10 @@ defmodule Comporta.Python do
 
   ## Frames
 
+  # Before it is ready, one that says something (such as what it waits for) is alive, and has time again.
   defp frame(_phase, %{kind: :log, level: level, text: text}, _payload, state)
        when level in [:debug, :info, :warning, :error] and is_binary(text),
-       do: log(state, level, text)
+       do: log(extend(state), level, text)
 
   defp frame(:hello, %{kind: :hello, version: version, token: token, pid: pid}, _payload, state) do
     %Launch{token: expected, os_pid: os_pid} = state.launch

@@ -1,6 +1,8 @@
 defmodule Comporta.PythonTest do
   use Comporta.PythonCase
 
+  import ExUnit.CaptureLog
+
   describe "a process that is well" do
     test "is told its start and says that it is ready" do
       python = start(:echoes, start: {%{file: "a.py", count: 7}, ["pay", ["lo"], "ad"]})
@@ -35,6 +37,13 @@ defmodule Comporta.PythonTest do
       python = start(:waits_and_is_ready, start_timeout: 1_500)
       assert_receive {:python, ^python, {:waiting, "turn 9"}}, 10_000
       assert_receive {:python, ^python, {:ready, _header, ""}}, 5_000
+    end
+
+    test "extends it by logging, too" do
+      capture_log(fn ->
+        python = start(:logs_and_is_ready, start_timeout: 1_500)
+        assert_receive {:python, ^python, {:ready, _header, ""}}, 10_000
+      end)
     end
 
     test "has a number and resident memory as long as it lives" do

@@ -140,6 +140,13 @@ def test_state_between_records_with_order(workplace: Workplace) -> None:
     assert workplace.counts(file, "lines") == {(True,): 60_000}
 
 
+def test_a_file_may_be_called_as_a_module_of_pythons_own(workplace: Workplace) -> None:
+    file = pipeline(workplace, "return {}", name="numbers.py")
+    workplace.write("a.log", "1\n2\n")
+    assert "Traceback" not in run(workplace, file).stderr
+    assert workplace.query(file, "lines")[0]["value"] == 2
+
+
 def test_odd_lines_are_records_like_others(workplace: Workplace) -> None:
     file = workplace.write(
         "odd.py",

@@ -56,6 +56,14 @@ def waits_and_is_ready(connection: Connection, _start: dict[str, Any], _payload:
     connection.receive()
 
 
+def logs_and_is_ready(connection: Connection, _start: dict[str, Any], _payload: memoryview) -> None:
+    for turn in range(10):
+        logging.getLogger("comporta.test").warning("turn %d", turn)
+        time.sleep(0.2)
+    connection.ready()
+    connection.receive()
+
+
 def is_never_ready(connection: Connection, _start: dict[str, Any], _payload: memoryview) -> None:
     connection.receive()
 

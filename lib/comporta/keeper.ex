@@ -128,7 +128,8 @@ defmodule Comporta.Keeper do
   end
 
   defp conclude(%{verdict: nil, whole?: true} = state, status, words) do
-    if state.run == nil, do: Progress.verdict({status, words})
+    # Now, for a drain that takes too long ends the BEAM.
+    if status != 0, do: Progress.verdict({status, words})
     # From another process: stopping waits for this one to end.
     spawn(fn -> System.stop(status) end)
     {:noreply, %{state | verdict: {status, words}}}

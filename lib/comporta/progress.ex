@@ -22,7 +22,7 @@ defmodule Comporta.Progress do
   # The signal that comes with a `drain` has arrived by then, if it was not missed.
   @signal_ms 500
 
-  defstruct [:config, :port, pipelines: []]
+  defstruct [:config, :port, pipelines: [], failed?: false]
 
   @doc "Starts the reporting."
   @spec start_link(Config.t()) :: GenServer.on_start()
@@ -41,9 +41,9 @@ defmodule Comporta.Progress do
   def ledger(pipeline, ledger, nothing_to_do),
     do: GenServer.call(__MODULE__, {:ledger, pipeline, ledger, nothing_to_do})
 
-  @doc "How the run ended: exit status and, where it failed, why."
-  @spec verdict({0 | 1, String.t() | nil}) :: :ok
-  def verdict(verdict), do: GenServer.call(__MODULE__, {:verdict, verdict})
+  @doc "How the run ended: exit status and, where it failed, why. Once it has failed, nothing else is said."
+  @spec verdict({0 | 1, String.t() | nil}, timeout) :: :ok
+  def verdict(verdict, timeout \\ 5_000), do: GenServer.call(__MODULE__, {:verdict, verdict}, timeout)
 
   @impl true
   def init(%{progress_fd: nil} = config) do
@@ -76,8 +76,11 @@ defmodule Comporta.Progress do
     {:reply, said, %{state | pipelines: List.delete(state.pipelines, name)}}
   end
 
+  def handle_call({:verdict, _verdict}, _from, %{failed?: true} = state), do: {:reply, :ok, state}
+
   def handle_call({:verdict, {status, text}}, _from, state) do
-    {:reply, report(state, %{kind: :verdict, status: status, text: text}), state}
+    said = report(state, %{kind: :verdict, status: status, text: text})
+    {:reply, said, %{state | failed?: status != 0}}
   end
 
   @impl true

@@ -12,6 +12,7 @@ defmodule Comporta.Pipeline.Terminator do
   require Logger
 
   alias Comporta.Pipeline.{Run, Source, Store}
+  alias Comporta.Progress
 
   # The halt must come before the supervisor's own patience ends.
   @grace 2_000
@@ -41,7 +42,10 @@ defmodule Comporta.Pipeline.Terminator do
     if Enum.all?(parts(run), &GenServer.whereis(Run.name(run, &1))), do: drain(run)
   end
 
-  defp parts(run), do: [:source, :sequencer, :store | for(n <- 1..run.config.workers, do: {:worker, n})]
+  defp parts(run) do
+    claims = if run.definition.dedup, do: [:claims], else: []
+    [:source, :sequencer, :store] ++ claims ++ for(n <- 1..run.config.workers, do: {:worker, n})
+  end
 
   defp drain(%{name: name, config: %{drain_timeout: timeout}} = run) do
     {:ok, overtime} = :timer.apply_after(timeout, __MODULE__, :halt, [name, timeout])
@@ -57,7 +61,9 @@ defmodule Comporta.Pipeline.Terminator do
   @doc "Stops the BEAM at once: draining `name` took longer than `timeout` milliseconds."
   @spec halt(String.t(), pos_integer) :: no_return
   def halt(name, timeout) do
-    Logger.error("#{name} was not drained within #{timeout} ms: what was not flushed will be done again")
+    words = "#{name} was not drained within #{timeout} ms: what was not flushed will be done again"
+    Progress.verdict({1, words}, div(@grace, 2))
+  after
     :erlang.halt(1, flush: false)
   end
 end

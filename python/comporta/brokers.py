@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
@@ -19,6 +20,7 @@ from aiokafka.conn import AIOKafkaConnection, create_conn
 from aiokafka.protocol.admin import SaslHandShakeRequest
 from aiokafka.protocol.api import Request
 
+from comporta import tls, waiting
 from comporta.addresses import KafkaAddress
 from comporta.errors import ComportaError, SourceError
 from comporta.kafka_requests import MakeTopicsRequest, TopicsRequest
@@ -33,7 +35,6 @@ Failure = type[ComportaError]
 CLIENT = "comporta"
 TIMEOUT_MS = 10_000  # for a connection, and for an answer
 SILENCE = 3.0  # seconds without an answer after which a port is asked whether it is another service's
-LONGEST_PAUSE = 10.0  # seconds between two tries
 DEFAULT_REPLICATION = -1  # the broker's
 
 # Codes of Kafka's protocol that are told apart here.
@@ -150,17 +151,19 @@ async def attempt(
 ) -> Answer:
     """What `work` makes of a connection to one of the brokers, tried until a broker can be asked.
 
-    Pauses grow and differ. Raises `failure` for what does not pass.
+    Raises `failure` for what does not pass.
     """
     arguments = settings(address)
-    pause = 0.1
+    servers = ",".join(address.servers)
+    pauses, began = waiting.Pauses(), time.monotonic()
+    notice = waiting.Notice(logger, f"Kafka at {servers}")
     while True:
         reasons = set()
         for server in random.sample(address.servers, len(address.servers)):
             try:
                 connection = await _connect(server, arguments, failure)
                 try:
-                    return await work(connection)
+                    answer = await work(connection)
                 except FORBIDDEN as error:
                     raise failure(f"Kafka at {server} does not allow us that: {words(error)}") from error
                 except (errors.KafkaError, OSError, asyncio.TimeoutError) as error:
@@ -169,12 +172,11 @@ async def attempt(
                     await _close(connection)
             except _Away as reason:
                 reasons.add(str(reason))
-        logger.warning(
-            "waiting for Kafka at %s: %s; nothing is lost",
-            *(",".join(address.servers), "; ".join(sorted(reasons))),
-        )
-        await asyncio.sleep(pause * random.uniform(0.5, 1.5))
-        pause = min(LONGEST_PAUSE, pause * 2)
+            else:
+                notice.succeeded()
+                return answer
+        notice.failed("; ".join(sorted(reasons)), began)
+        await asyncio.sleep(pauses.next())
 
 
 async def ask(server: str, address: KafkaAddress, failure: Failure, request: Request[Any]) -> Any:
@@ -195,8 +197,8 @@ def missing(address: KafkaAddress, topic: str, failure: Failure) -> ComportaErro
 
 def words(error: BaseException) -> str:
     """What an error of a connection says, in one line."""
-    if isinstance(error, asyncio.TimeoutError):
-        return "no answer"
+    if plain := waiting.unreachable(error):
+        return plain
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error).partition("\n")[0] or type(error).__name__
@@ -218,7 +220,7 @@ async def _connect(server: str, arguments: Mapping[str, Any], failure: Failure) 
         raise _Away(words(error)) from error
 
 
-async def _probe(server: str, tls: ssl.SSLContext | None, failure: Failure) -> None:
+async def _probe(server: str, context: ssl.SSLContext | None, failure: Failure) -> None:
     """Find out whether it is Kafka that listens: aiokafka would take another service's answer for a length.
 
     The request is ApiVersions, version 0; an answer begins with a sane length and the request's number. What
@@ -229,24 +231,19 @@ async def _probe(server: str, tls: ssl.SSLContext | None, failure: Failure) -> N
     request = b"\x00\x12\x00\x00" + number + len(client).to_bytes(2, "big") + client
     not_kafka = failure(f"what listens at {server} is not Kafka")
     try:
-        answer = await _say(server, tls, len(request).to_bytes(4, "big") + request)
-        if answer is None and await _say(server, tls, b"PING\r\n" * 2):
+        answer = await _say(server, context, len(request).to_bytes(4, "big") + request)
+        if answer is None and await _say(server, context, b"PING\r\n" * 2):
             raise not_kafka
-    except ssl.SSLCertVerificationError as error:
-        raise failure(
-            f"the certificate of Kafka at {server} is not trusted ({error.verify_message}):"
-            " see COMPORTA_KAFKA_CA_FILE and COMPORTA_KAFKA_CHECK_HOSTNAME"
-        ) from error
     except ssl.SSLError as error:
-        if error.reason not in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
-            raise _Away(f"no TLS connection ({error.reason or words(error)})") from error
-        raise failure(f"what listens at {server} does not speak TLS: see COMPORTA_KAFKA_TLS") from error
+        if refusal := tls.refusal("kafka", error):
+            raise failure(f"Kafka at {server}: {refusal}") from error
+        raise _Away(f"no TLS connection ({error.reason or words(error)})") from error
     except (OSError, asyncio.TimeoutError) as error:
         raise _Away(words(error)) from error
     if answer is None:
         raise _Away("no answer")
     if not answer:
-        speaks = "TLS" if tls else "no TLS"
+        speaks = "TLS" if context else "no TLS"
         raise _Away(f"it closed the connection; we speak {speaks}, see COMPORTA_KAFKA_TLS")
     if answer[:2] == b"\x15\x03":  # an alert, as TLS begins one
         raise failure(f"Kafka at {server} speaks TLS: set COMPORTA_KAFKA_TLS to on, or name another port")
@@ -254,10 +251,10 @@ async def _probe(server: str, tls: ssl.SSLContext | None, failure: Failure) -> N
         raise not_kafka
 
 
-async def _say(server: str, tls: ssl.SSLContext | None, request: bytes) -> bytes | None:
+async def _say(server: str, context: ssl.SSLContext | None, request: bytes) -> bytes | None:
     """The first eight bytes, or fewer, that are answered on a connection of its own; None for silence."""
     host, port = _endpoint(server)
-    opening = asyncio.open_connection(host, port, ssl=tls)
+    opening = asyncio.open_connection(host, port, ssl=context)
     reader, writer = await asyncio.wait_for(opening, TIMEOUT_MS / 1000)
     try:
         writer.write(request)

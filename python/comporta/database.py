@@ -8,7 +8,6 @@ turns (`BEGIN IMMEDIATE`).
 from __future__ import annotations
 
 import logging
-import random
 import shutil
 import sqlite3
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from comporta.errors import StoreError, UsageError
+from comporta.waiting import Pauses
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,6 @@ BUSY_TIMEOUT = (
 )
 CACHE = 64 << 20  # bytes of pages in memory; claims are spread evenly over their table, and hit a page each
 LOG_PAGES = 16_384  # 64 MiB of write-ahead log before it is copied, so that a page is copied less often
-LONGEST_PAUSE = 10.0  # seconds between two tries at a file that is locked or a disk that is full
 
 # What goes away by itself or by an administrator's hand. Waiting for anything else would hide a mistake.
 NO_ROOM = ("disk I/O error", "unable to open database file")  # what opening a file on a full disk gives, too
@@ -228,8 +227,8 @@ class Database:
         return answer
 
     def _attempt(self, work: Callable[[], Answer]) -> Answer:
-        """Try until it is done, with pauses that grow and differ, so that not all who wait return at once."""
-        pause = 0.05
+        """Try until it is done."""
+        pauses = Pauses()
         while True:
             try:
                 return work()
@@ -237,8 +236,7 @@ class Database:
                 if not any(passing in str(error) for passing in PASSING):
                     raise StoreError(f"{self.path}: {error}") from error
                 logger.warning("%s: %s, nothing is lost", self.path, self._waited_for(str(error)))
-            time.sleep(pause * random.uniform(0.5, 1.5))
-            pause = min(LONGEST_PAUSE, pause * 2)
+            time.sleep(pauses.next())
 
     def _waited_for(self, error: str) -> str:
         """What an error is waited out for, in words."""

@@ -13,13 +13,17 @@ import redis
 
 
 class RedisServer:
-    """A `redis-server` process in a folder of its own; what it holds outlives its process."""
+    """A `redis-server` process in a folder of its own; what it holds outlives its process.
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    One that `is_tls` speaks nothing else.
+    """
+
+    def __init__(self, folder: Path, *options: str, is_tls: bool = False) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.options = options
+        self._is_tls = is_tls
         self.start()
 
     @property
@@ -32,7 +36,8 @@ class RedisServer:
 
     def start(self) -> None:
         settings = ["--save", "", "--appendonly", "yes", "--appendfsync", "always", *self.options]
-        listen = ["--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder)]
+        ports = ["--port", "0", "--tls-port"] if self._is_tls else ["--port"]
+        listen = ["--bind", "127.0.0.1", *ports, str(self.port), "--dir", str(self.folder)]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(["redis-server", *listen, *settings], stdout=log, stderr=log)
         deadline = time.monotonic() + 30

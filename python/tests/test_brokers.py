@@ -15,7 +15,7 @@ from own_kafka import PASSWORD, USER, OwnKafka
 from real_services import RealServices
 from steps import letter
 
-from comporta import addresses, brokers, consumer_groups
+from comporta import addresses, brokers, consumer_groups, waiting
 from comporta.addresses import KafkaAddress
 from comporta.errors import SourceError, StoreError
 from comporta.letters import letter_writer, open_letters
@@ -121,7 +121,10 @@ class TestPortsThatAreNotKafkas:
         with pytest.raises(StoreError, match=f"what listens at {server} is not Kafka"):
             brokers.topics(address_of(server), StoreError)
 
-    def test_one_that_closes_is_waited_for(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_one_that_closes_is_waited_for(
+        self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(waiting, "SAID_EVERY", 0.1)
         listener = Listener(lambda _: b"")
         failed: list[BaseException] = []
 
@@ -269,7 +272,10 @@ class TestUsersAndTls:
         return str(refusal.value)
 
 
-def test_a_broker_that_is_away_is_waited_for(own: OwnKafka, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_broker_that_is_away_is_waited_for(
+    own: OwnKafka, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "SAID_EVERY", 0.1)
     dead = f"kafka://{own.server()}/test-{uuid.uuid4().hex}.dead"
     writer, store = letter_writer(dead, "access-log"), open_letters("", "generation-1", dead, "access-log")
     assert writer

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from certificates import certificate
 from claims_contract import DAY, ClaimsContract, Connect
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -259,7 +260,7 @@ def test_a_restart_is_waited_for(mortal: RedisServer, caplog: pytest.LogCaptureF
     mortal.start()
     thread.join(60)
     assert answers == [b"\x00" * 2000 + b"\x01" * 3000]
-    assert "is back" in caplog.text
+    assert "answers again" in caplog.text
     assert claims.losses == 0
 
 
@@ -377,34 +378,12 @@ class TestUsers:
         assert "COMPORTA_REDIS_PASSWORD_FILE" in refusal(guarded.url)
 
 
-def certificate(folder: Path, name: str) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that signs itself, and its key."""
-    made, key = folder / f"{name}.pem", folder / f"{name}.key"
-    request = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-    ]
-    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
-    subprocess.run([*request, *names, "-out", made, "-keyout", key], check=True, capture_output=True)
-    return made, key
-
-
 class TestTLS:
     @pytest.fixture
     def encrypted(self, tmp_path: Path) -> Iterator[RedisServer]:
         made, key = certificate(tmp_path, "server")
         files = ["--tls-cert-file", str(made), "--tls-key-file", str(key), "--tls-ca-cert-file", str(made)]
-        port = ["--port", "0"]
-        started = RedisServer(tmp_path / "redis")
-        started.kill()
-        started.options = (*files, "--tls-auth-clients", "no", *port, "--tls-port", str(started.port))
-        started.start()
+        started = RedisServer(tmp_path / "redis", *files, "--tls-auth-clients", "no", is_tls=True)
         yield started
         started.kill()
 
@@ -428,6 +407,9 @@ class TestTLS:
         assert "its certificate is not trusted" in refusal(f"rediss://localhost:{encrypted.port}")
         monkeypatch.setenv("COMPORTA_REDIS_CHECK_HOSTNAME", "off")
         assert opened(f"rediss://localhost:{encrypted.port}").claim(many(1)) == b"\x01"
+
+    def test_one_with_tls_that_is_not_asked_for_is_said(self, encrypted: RedisServer) -> None:
+        assert "speaks TLS: give rediss:// instead" in refusal(f"redis://127.0.0.1:{encrypted.port}")
 
     def test_one_without_tls_is_said(
         self, own: RedisServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

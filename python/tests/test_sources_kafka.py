@@ -438,12 +438,15 @@ def letter(topic: Topic, number: int) -> Letter:
     )
 
 
-def test_without_demand_it_keeps_its_partitions_and_bounds_what_it_holds(open_kafka: Open) -> None:
+def test_without_demand_it_keeps_its_partitions_and_bounds_what_it_holds(
+    open_kafka: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COMPORTA_MAX_POLL_INTERVAL", "1s")
     topic = Topic()
     lines = [b"%06d" % number + b"x" * 1000 for number in range(12_000)]
     topic.send(lines)
     limits = Limits(batch_bytes=50_000, max_record=1_000_000)
-    source = open_kafka(topic.url, limits=limits, max_poll_interval=1000)
+    source = open_kafka(topic.url, limits=limits)
     begin(source)
     inbox = source._inbox
     wait(inbox.is_full)
@@ -457,10 +460,11 @@ def test_without_demand_it_keeps_its_partitions_and_bounds_what_it_holds(open_ka
 
 def test_an_environment_that_cannot_be_meant_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     url = f"kafka://{Topic.server}/topic"
-    monkeypatch.setenv("COMPORTA_SESSION_TIMEOUT", "soon")
-    with pytest.raises(UsageError, match="COMPORTA_SESSION_TIMEOUT is 'soon'"):
-        open_source(url, known(None, {}), "earliest", False, LIMITS, pipeline="pipeline")
-    monkeypatch.delenv("COMPORTA_SESSION_TIMEOUT")
+    for variable in ("COMPORTA_SESSION_TIMEOUT", "COMPORTA_MAX_POLL_INTERVAL"):
+        with monkeypatch.context() as patch:
+            patch.setenv(variable, "soon")
+            with pytest.raises(UsageError, match=f"{variable} is 'soon'"):
+                open_source(url, known(None, {}), "earliest", False, LIMITS, pipeline="pipeline")
     monkeypatch.setenv("COMPORTA_INSTANCE_ID", "not an id")
     with pytest.raises(UsageError, match="COMPORTA_INSTANCE_ID is 'not an id'"):
         open_source(url, known(None, {}), "earliest", False, LIMITS, pipeline="pipeline")

@@ -14,6 +14,7 @@ from real_services import watched
 from source_contract import LIMITS, PATIENCE
 from test_sources_kafka import known, values
 
+from comporta import waiting
 from comporta.payloads import Origin
 from comporta.services import Services, ports
 from comporta.services.node import Node
@@ -103,8 +104,13 @@ def test_a_broker_that_is_away_at_the_start_is_waited_for(
 
 
 def test_reading_goes_on_when_a_broker_is_back(
-    source: KafkaSource, topic: Topic, node: Node, caplog: pytest.LogCaptureFixture
+    source: KafkaSource,
+    topic: Topic,
+    node: Node,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(waiting, "SAID_EVERY", 600)
     caplog.set_level("INFO")
     topic.send([b"one"])
     assert read(source, 1) == [b"one"]

@@ -21,16 +21,17 @@ from redis.connection import Connection
 from redis.crc import key_slot
 from redis.retry import Retry
 
+from comporta import tls
 from comporta.addresses import Endpoint, RedisAddress
 from comporta.dedup.redis_script import DIGEST, SCRIPT
 from comporta.errors import StoreError, UsageError
 from comporta.security import Security, security
+from comporta.waiting import Notice, Pauses, causes, unreachable
 
 logger = logging.getLogger(__name__)
 
 AHEAD = 64  # calls sent before the first answer is read
 TIMEOUT = 10.0  # seconds for connecting, and for an answer
-LONGEST_PAUSE = 10.0  # seconds between two tries
 
 # Errors that go away by themselves or by an administrator's hand, and what to say of them.
 PASSING = {
@@ -80,6 +81,7 @@ class Nodes:
         self._security = security("redis", tls=address.tls)
         self._connections: dict[Endpoint, Connection] = {}
         self._slots: list[tuple[int, int, Endpoint]] = []
+        self._notice = Notice(logger, self)
         self.clustered = False
         self._until_done(self._discover)
 
@@ -109,22 +111,20 @@ class Nodes:
         self._connections.clear()
 
     def _until_done(self, work: Callable[[], None]) -> None:
-        """Try until it is done, at once after the first failure, then with pauses that grow and differ."""
-        pause, failures = 0.05, 0
+        """Try until it is done, at once after the first failure, then with pauses."""
+        pauses, began = Pauses(), time.monotonic()
+        is_first = True
         while True:
             try:
                 work()
             except Away as reason:
-                failures += 1
-                if failures == 1:  # such as a connection that was closed while it was idle
-                    continue
-                logger.warning("waiting for %s: %s; nothing is lost", self, reason)
+                self._notice.failed(str(reason), began)
             else:
-                if failures > 1:
-                    logger.info("%s is back", self)
+                self._notice.succeeded()
                 return
-            time.sleep(pause * random.uniform(0.5, 1.5))
-            pause = min(LONGEST_PAUSE, pause * 2)
+            if not is_first:  # such as that of a connection that was closed while it was idle
+                time.sleep(pauses.next())
+            is_first = False
 
     def _try(self, calls: Iterable[Call]) -> tuple[list[Call], str]:
         """Send calls and read answers; those that were not answered, and why the last of them was not."""
@@ -171,10 +171,21 @@ class Nodes:
         connection = self._connections.get(node)
         if connection is None:
             connection = _connect(node, self._address.database, self._security)
-            self._attempt(node, connection.connect)
+            self._open(node, connection)
             self._connections[node] = connection
             self._check(node, connection)
         return connection
+
+    def _open(self, node: Endpoint, connection: Connection) -> None:
+        try:
+            self._attempt(node, connection.connect)
+        except Away as away:
+            if not self._security.tls and tls.is_spoken(*node):
+                raise StoreError(
+                    f"Redis at {_shown(node)} speaks TLS: give rediss:// instead of redis://, or set"
+                    " COMPORTA_REDIS_TLS to on"
+                ) from away
+            raise
 
     def _check(self, node: Endpoint, connection: Connection) -> None:
         text = self._attempt(node, lambda: _ask(connection, "INFO")).decode(errors="replace")
@@ -292,18 +303,19 @@ def _ask(connection: Connection, *command: Any) -> Any:
 def _translate(node: Endpoint, error: Exception) -> Exception:
     """What to do about an error: `Away` to wait, `StoreError` to give up."""
     at = f"Redis at {_shown(node)}"
-    for cause in _causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return StoreError(f"{at}: its certificate is not trusted: {cause.verify_message}")
-        if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
-            return StoreError(f"{at}: no TLS with it: {cause.reason or cause}")
+    for cause in causes(error):
+        if isinstance(cause, ssl.SSLError) and (refusal := tls.refusal("redis", cause)):
+            return StoreError(f"{at}: {refusal}")
     if isinstance(error, (exceptions.AuthenticationError, exceptions.AuthorizationError)):
         return StoreError(
-            f"{at} refuses the user or the password: {error}; see COMPORTA_REDIS_USERNAME and"
-            " COMPORTA_REDIS_PASSWORD_FILE"
+            f"{at} refuses the user or the password: {str(error).rstrip('.')}; see"
+            " COMPORTA_REDIS_USERNAME and COMPORTA_REDIS_PASSWORD_FILE"
         )
     if isinstance(error, exceptions.NoPermissionError):
-        return StoreError(f"{at} forbids a command that claims need: {error}")
+        return StoreError(
+            f"{at} forbids a command that claims need: {error}; docs/deduplication.md says what"
+            " COMPORTA_REDIS_USERNAME must be allowed"
+        )
     if isinstance(error, exceptions.NoScriptError):
         return _NotLoaded()
     if isinstance(error, exceptions.InvalidResponse):
@@ -313,13 +325,7 @@ def _translate(node: Endpoint, error: Exception) -> Exception:
         return Away(f"{_shown(node)}: {PASSING[code]}")
     if isinstance(error, exceptions.ResponseError) and not isinstance(error, exceptions.ConnectionError):
         return StoreError(f"{at}: {error}")
-    return Away(str(error))
-
-
-def _causes(error: BaseException | None) -> Iterable[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
+    return Away(f"{_shown(node)}: {unreachable(error) or error}")
 
 
 def _shown(node: Endpoint) -> str:

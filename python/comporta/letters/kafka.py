@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import tempfile
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -18,6 +17,7 @@ from comporta.kafka_logs import Span
 from comporta.letters.contract import LetterId, LetterStore, LetterWriter, identity, to_text
 from comporta.letters.wire import LARGEST, from_message, size, to_message
 from comporta.payloads import Letter
+from comporta.waiting import Pauses
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,6 @@ KEPT = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1
 IN_MEMORY = 32 << 20  # bytes of letters that are read; more of them go to a temporary file
 AT_ONCE = 1_000  # letters that are messages at the same time
 SMALLEST = 2_048  # bytes that a letter is not shortened below
-LONGEST_PAUSE = 10.0  # seconds between two tries to write what is refused even so
 
 
 class KafkaLetters(LetterStore):
@@ -148,7 +147,7 @@ class KafkaLetterWriter(LetterWriter):
 
     async def _write_some(self, generation: str, letters: Sequence[Letter]) -> None:
         limits = dict.fromkeys(range(len(letters)), LARGEST)
-        pause = 0.1
+        pauses = Pauses()
         while limits:
             messages = {
                 number: to_message(letters[number], self._pipeline, generation, limit)
@@ -161,6 +160,5 @@ class KafkaLetterWriter(LetterWriter):
                     " max.message.bytes",
                     *(self._address.topics[0], SMALLEST),
                 )
-                await asyncio.sleep(pause * random.uniform(0.5, 1.5))
-                pause = min(LONGEST_PAUSE, pause * 2)
+                await asyncio.sleep(pauses.next())
             limits = {number: max(SMALLEST, size(messages[number]) // 2) for number in refused}

@@ -8,8 +8,6 @@ What Cassandra refuses raises `StoreError`, with its reason.
 from __future__ import annotations
 
 import logging
-import random
-import ssl
 import threading
 import time
 from collections import deque
@@ -53,7 +51,9 @@ from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedS
 from comporta.addresses import CassandraAddress
 from comporta.errors import StoreError
 from comporta.security import Security, security
+from comporta.sinks.cassandra import probe
 from comporta.sinks.cassandra.consistency import Consistency, consistency
+from comporta.waiting import LONGEST_PAUSE, Notice, Pauses, unreachable
 
 logger = logging.getLogger("comporta.sinks.cassandra")
 
@@ -61,8 +61,6 @@ Answer = TypeVar("Answer")
 
 TIMEOUT = 10.0  # seconds until a request counts as unanswered
 SECOND_TRY = 2.0  # seconds until another node is asked as well
-LONGEST_PAUSE = 10.0  # seconds between two tries
-NOTICE_EVERY = 5.0  # seconds between two log lines that say the same
 IN_FLIGHT = 32  # requests of one caller that wait for answers
 BATCH_BYTES = 64 << 10
 BATCH_ROWS = 512
@@ -79,6 +77,7 @@ AWAY = (
     Timeout,
     TruncateError,
     Unavailable,
+    UnresolvableContactPoints,
 )
 
 
@@ -88,6 +87,7 @@ class Session:
     def __init__(self, address: CassandraAddress) -> None:
         self.address = address
         self.consistency: Consistency = consistency()
+        self._notice = Notice(logger, self)
         self._cluster, self._session = self._connect()
         self._prepared: dict[str, PreparedStatement] = {}
         self._lock = threading.Lock()
@@ -208,21 +208,21 @@ class Session:
             yield list(result.current_rows)
 
     def wait(self, work: Callable[[], Answer]) -> Answer:
-        """Try until it is answered, with pauses that grow and differ, so that not all return at once."""
-        pause, notice = 0.05, 0.0
+        """Try until it is answered."""
+        pauses, began = Pauses(), time.monotonic()
         while True:
             try:
-                return work()
+                answer = work()
             except Exception as error:
                 if not is_away(error):
                     if isinstance(error, (DriverException, ErrorMessage)):
                         raise StoreError(f"{self}: {reason(error)}") from error
                     raise
-                if time.monotonic() >= notice:
-                    logger.warning("waiting for %s: %s; nothing is lost", self, reason(error))
-                    notice = time.monotonic() + NOTICE_EVERY
-            time.sleep(pause * random.uniform(0.5, 1.5))
-            pause = min(LONGEST_PAUSE, pause * 2)
+                self._notice.failed(reason(error), began)
+            else:
+                self._notice.succeeded()
+                return answer
+            time.sleep(pauses.next())
 
     def _connect(self) -> tuple[Cluster, Any]:
         logging.getLogger("cassandra").setLevel(logging.CRITICAL)  # what matters is said here
@@ -231,17 +231,13 @@ class Session:
     def _try_to_connect(self) -> tuple[Cluster, Any]:
         secrets = security("cassandra")
         self._near = DCAwareRoundRobinPolicy()
-        try:
-            cluster = self._cluster_of(secrets)
-        except UnresolvableContactPoints as error:
-            hosts = " or ".join(self.address.hosts)
-            raise StoreError(f"{self}: no address is known for {hosts}; is the name right?") from error
+        cluster = self._cluster_of(secrets)
         try:
             return cluster, cluster.connect()
         except BaseException as error:
             cluster.shutdown()
-            if refusal := self._refusal(error):
-                raise StoreError(refusal) from error
+            if refusal := self._refusal(error, secrets):
+                raise StoreError(f"{self}: {refusal}") from error
             raise
 
     def _cluster_of(self, secrets: Security) -> Cluster:
@@ -268,19 +264,18 @@ class Session:
             },
         )
 
-    def _refusal(self, error: BaseException) -> str | None:
+    def _refusal(self, error: BaseException, secrets: Security) -> str | None:
         """What will not mend itself about a connection that failed, in words."""
         for cause in error.errors.values() if isinstance(error, NoHostAvailable) else [error]:
             if isinstance(cause, AuthenticationFailed):
                 return (
-                    f"{self} refuses this user or password: {reason(cause)}; give them in"
+                    f"it refuses this user or password: {reason(cause)}; give them in"
                     " COMPORTA_CASSANDRA_USERNAME and COMPORTA_CASSANDRA_PASSWORD_FILE"
                 )
-            if isinstance(cause, ssl.SSLError):
-                return f"{self}: TLS does not come about: {cause.reason or cause}"
             if isinstance(cause, ProtocolError):
-                return f"{self}: what listens there is no Cassandra: {reason(cause)}"
-        return None
+                return f"what listens there is no Cassandra: {reason(cause)}"
+        refusals = (probe.refusal(host, self.address.port, secrets.tls) for host in self.address.hosts)
+        return next(filter(None, refusals), None)
 
 
 def is_away(error: BaseException) -> bool:
@@ -290,9 +285,14 @@ def is_away(error: BaseException) -> bool:
 
 def reason(error: BaseException) -> str:
     """What an error of the driver's says, in one line, without its surroundings."""
-    if isinstance(error, NoHostAvailable) and error.errors:
-        return "; ".join(f"{node}: {reason(cause)}" for node, cause in error.errors.items())
+    if isinstance(error, NoHostAvailable):
+        reasons = [f"{node}: {reason(cause)}" for node, cause in error.errors.items()]
+        return "; ".join(reasons) or "no node answers"
+    if isinstance(error, UnresolvableContactPoints):
+        return "no address is known for that name: is it right?"
     if isinstance(error, OperationTimedOut):
         return "no answer in time"
+    if plain := unreachable(error):
+        return plain
     text = getattr(error, "message", None) or str(error) or type(error).__name__
     return " ".join(str(text).split())

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from aiokafka import errors
 
 from comporta.errors import SourceError
+from comporta.waiting import Notice
 
 logger = logging.getLogger(__name__)
 
@@ -19,34 +21,23 @@ Answer = TypeVar("Answer")
 
 
 class Answers:
-    """Says once that the brokers `servers` are away, and once that they are back."""
+    """Answers of the brokers `servers`; `notice` says that they are waited for."""
 
     def __init__(self, servers: str) -> None:
         self._servers = servers
-        self._are_away = False
+        self.notice = Notice(logger, f"Kafka at {servers}")
 
     async def of(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
         """What `ask` gives in the end. Raises `SourceError` for what does not pass."""
+        began = time.monotonic()
         while True:
             try:
                 answer = await ask()
             except errors.KafkaError as error:
                 if not error.retriable:
                     raise SourceError(f"Kafka at {self._servers} refuses: {error}") from error
-                self.are_away(str(error))
+                self.notice.failed(str(error), began)
                 await asyncio.sleep(RETRY)
             else:
-                self.are_back()
+                self.notice.succeeded()
                 return answer
-
-    def are_away(self, reason: str) -> None:
-        """Nobody answers."""
-        if not self._are_away:
-            self._are_away = True
-            logger.warning("waiting for Kafka at %s: %s; nothing is lost", self._servers, reason)
-
-    def are_back(self) -> None:
-        """Somebody answers."""
-        if self._are_away:
-            self._are_away = False
-            logger.info("Kafka at %s answers again", self._servers)

@@ -39,7 +39,7 @@ class Membership:
     group: str
     instance: str
     session_timeout: int
-    max_poll_interval: int = 300_000
+    max_poll_interval: int
 
 
 class Client:

@@ -120,13 +120,15 @@ class Group(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def watch(self) -> None:
         """Look again and again whether topics have grown, or were made anew, and whether Kafka is there."""
+        answered = time.monotonic()
         while True:
             await asyncio.sleep(WATCH_EVERY)
             try:
                 if not await self._consumer.look():
-                    self._answers.are_away("no broker answers")
+                    self._answers.notice.failed("no broker answers", answered)
                     continue
-                self._answers.are_back()
+                self._answers.notice.succeeded()
+                answered = time.monotonic()
                 await self._topics.check({})
                 await self._look_for_partitions()
             except errors.KafkaError as error:

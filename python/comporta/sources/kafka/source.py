@@ -15,7 +15,7 @@ from comporta.sources.kafka.client import Client, Membership
 from comporta.sources.kafka.inbox import Inbox
 from comporta.sources.kafka.topics import Topics
 
-SESSION_TIMEOUT = 45_000  # milliseconds
+SESSION_TIMEOUT, MAX_POLL_INTERVAL = 45_000, 300_000  # milliseconds
 MOST_WAITING = 4  # batches, of the size aimed at, that wait to be asked for
 
 
@@ -40,11 +40,11 @@ class KafkaSource(Source):
         dead: str | None = None,
         *,
         is_slicing: bool = True,
-        max_poll_interval: int = 300_000,
     ) -> None:
         address = kafka(url)
         group = address.group or pipeline
-        session_timeout = _session_timeout()
+        session_timeout = _milliseconds("COMPORTA_SESSION_TIMEOUT", SESSION_TIMEOUT)
+        max_poll_interval = _milliseconds("COMPORTA_MAX_POLL_INTERVAL", MAX_POLL_INTERVAL)
         self.patience = session_timeout / 1000
         self._inbox = Inbox(MOST_WAITING * limits.batch_bytes)
         self._client = Client(
@@ -103,12 +103,12 @@ class KafkaSource(Source):
         self._client.close()
 
 
-def _session_timeout() -> int:
-    """`COMPORTA_SESSION_TIMEOUT` in milliseconds, such as 10000, 500ms or 10s; 45 s if nothing is said."""
-    text = os.environ.get("COMPORTA_SESSION_TIMEOUT")
+def _milliseconds(variable: str, default: int) -> int:
+    """What an environment variable says, such as 10000, 500ms or 10s; the default if it says nothing."""
+    text = os.environ.get(variable)
     if not text:
-        return SESSION_TIMEOUT
+        return default
     match = re.fullmatch(r"(\d{1,9})(ms|s|m)?", text)
     if not match or not int(match[1]):
-        raise UsageError(f"COMPORTA_SESSION_TIMEOUT is {text!r}: it must be a time such as 10s or 45000 (ms)")
+        raise UsageError(f"{variable} is {text!r}: it must be a time such as 10s or 45000 (ms)")
     return int(match[1]) * {"s": 1000, "m": 60_000}.get(match[2], 1)

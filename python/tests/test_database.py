@@ -13,6 +13,7 @@ from comporta.chaos import disk
 from comporta.chaos.disk import Disk
 from comporta.database import SCHEMA_VERSION, Database, database_path
 from comporta.errors import StoreError, UsageError
+from comporta.waiting import LONGEST_PAUSE
 
 
 @pytest.fixture
@@ -179,7 +180,7 @@ def test_a_locked_file_is_waited_for(
     assert database.read(count) == 1
     assert "locked; waiting" in caplog.text
     assert waits[0] < 0.1
-    assert 5 < waits[-1] <= 15  # they grow, up to a bound, and differ
+    assert LONGEST_PAUSE / 2 < waits[-1] <= LONGEST_PAUSE * 1.5  # they grow, up to a bound, and differ
     assert len({wait / pause for wait, pause in pairwise(waits)}) > 1
 
 

@@ -16,6 +16,7 @@ from typing import Any
 HEADER = struct.Struct(">BBhBI")
 ERROR, RESULT, PREPARE, EXECUTE, BATCH = 0x00, 0x08, 0x09, 0x0A, 0x0D
 WRITE_TIMEOUT, QUORUM = 0x1100, 4
+WARNINGS = 0x08  # the flag of an answer that begins with them
 FATES = ("lost", "late", "doubtful", "silent")
 
 
@@ -132,7 +133,7 @@ class Proxy:
             return "other"
         start = HEADER.size + 2
         (length,) = struct.unpack(">h", data[HEADER.size : start])
-        query = self._statements.get(data[start : start + length], "")
+        query = self._statements[data[start : start + length]]
         if query.startswith("SELECT"):
             return "read"
         return "comparison" if " IF " in query else "write"
@@ -155,10 +156,8 @@ class Proxy:
         while frame := receive(link.node):
             opcode, data = frame
             query = link.prepared.pop(data[2:4], None)
-            if query and opcode == RESULT:  # whose id follows the kind of result
-                start = HEADER.size + 6
-                (length,) = struct.unpack(">h", data[start - 2 : start])
-                self._statements[data[start : start + length]] = query
+            if query and opcode == RESULT:
+                self._statements[prepared_id(data)] = query
             try:
                 link.client.sendall(link.instead.pop(data[2:4], data))
             except OSError:  # the node's connection stays open, for what may be delivered in it later
@@ -178,6 +177,18 @@ class Link:
     node: socket.socket
     prepared: dict[bytes, str] = field(default_factory=dict)
     instead: dict[bytes, bytes] = field(default_factory=dict)
+
+
+def prepared_id(data: bytes) -> bytes:
+    """The id that a node gives to a statement: it follows the kind of result, and that follows warnings."""
+    place = HEADER.size
+    if data[1] & WARNINGS:
+        (count,) = struct.unpack_from(">H", data, place)
+        place += 2
+        for _ in range(count):
+            place += 2 + struct.unpack_from(">H", data, place)[0]
+    (length,) = struct.unpack_from(">H", data, place + 4)
+    return data[place + 6 : place + 6 + length]
 
 
 def timed_out(number: bytes, what: str) -> bytes:

@@ -48,7 +48,8 @@ defmodule Comporta.Keeper do
          :ok <- claim_name(run) do
       # A keeper before this one that failed may have left it behind.
       Pipelines.stop(run)
-      {:noreply, start(%{state | run: run})}
+      state = %{state | run: run}
+      {:noreply, if(stopping?(), do: state, else: start(state))}
     else
       {:error, words} -> conclude(state, 1, words)
     end
@@ -84,11 +85,14 @@ defmodule Comporta.Keeper do
   def handle_info(:start, %{verdict: nil} = state), do: {:noreply, start(state)}
 
   def handle_info({:DOWN, tree, :process, _pid, _reason}, %{tree: tree, verdict: nil} = state) do
-    # A tree that was drained has not failed, and a BEAM that stops starts nothing.
-    if match?({:stopping, _}, :init.get_status()), do: {:noreply, state}, else: {:noreply, start_later(state)}
+    # A tree that was drained has not failed.
+    {:noreply, if(stopping?(), do: state, else: start_later(state))}
   end
 
   def handle_info(_message, state), do: {:noreply, state}
+
+  # A BEAM that stops starts nothing.
+  defp stopping?, do: match?({:stopping, _}, :init.get_status())
 
   defp start_later(state) do
     ran = System.monotonic_time(:millisecond) - state.started_at
@@ -123,8 +127,12 @@ defmodule Comporta.Keeper do
   end
 
   defp start(state) do
-    {:ok, tree} = Pipelines.start(state.run)
-    %{state | tree: Process.monitor(tree), started_at: System.monotonic_time(:millisecond)}
+    state = %{state | started_at: System.monotonic_time(:millisecond)}
+
+    case Pipelines.start(state.run) do
+      {:ok, tree} -> %{state | tree: Process.monitor(tree)}
+      {:error, _part_failed_at_once} -> start_later(state)
+    end
   end
 
   defp conclude(%{verdict: nil, whole?: true} = state, status, words) do

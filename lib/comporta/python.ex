@@ -96,12 +96,11 @@ defmodule Comporta.Python do
     options = [python: python] |> Keyword.merge(@defaults) |> Keyword.merge(options) |> Map.new()
     output = %Output{name: options.name}
 
-    {:ok, extend(%__MODULE__{owner: owner, options: options, output: output, deadline: nil}),
-     {:continue, :launch}}
+    launch(extend(%__MODULE__{owner: owner, options: options, output: output, deadline: nil}))
   end
 
-  @impl true
-  def handle_continue(:launch, %{options: options} = state) do
+  # Before its owner goes on: so that no owner is stopped, and the BEAM with it, while this is half done.
+  defp launch(%{options: options} = state) do
     args = options[:args] || ["-c", @run, "-m", "comporta." <> options.program]
 
     case Launch.start(options.python, args, options.env, options.max_frame) do
@@ -109,12 +108,15 @@ defmodule Comporta.Python do
         if launch.os_pid, do: Reaper.watch(self(), launch.os_pid)
         _ = if options.memory_limit, do: Process.send_after(self(), :memory, @memory_interval)
         Process.send_after(self(), :start_timeout, options.start_timeout)
-        {:noreply, %{state | launch: launch}}
+        {:ok, %{state | launch: launch}}
 
       {:error, cause, words} ->
-        {:stop, {:shutdown, %Death{cause: cause, detail: words}}, state}
+        {:ok, state, {:continue, {:stop, %Death{cause: cause, detail: words}}}}
     end
   end
+
+  @impl true
+  def handle_continue({:stop, death}, state), do: {:stop, {:shutdown, death}, state}
 
   defp extend(%{options: options} = state), do: %{state | deadline: now() + options.start_timeout}
 

@@ -186,7 +186,8 @@ def test_a_signal_drains(workplace: Workplace, number: int) -> None:
 
 @pytest.mark.parametrize("part", ["beam", "describe", "store", "worker"])
 def test_a_signal_that_comes_as_parts_start_is_not_missed(workplace: Workplace, part: str) -> None:
-    file = workplace.write("steady.py", STEADY)
+    # Describing takes long enough to be seen.
+    file = workplace.write("steady.py", f"import time\ntime.sleep(0.3)\n{STEADY}")
     numbers(workplace)
     run = workplace.start("run", file, "--source", "file:numbers-*.log")
     wait_until(lambda: part in map(role, tree(run.pid).values()), f"there is a {part}")

@@ -126,6 +126,9 @@ defmodule Comporta.Progress do
 
   defp report(%{port: port}, header) do
     Port.command(port, Frame.encode(Map.put(header, :id, 0), ""))
+
+    # A port works after its caller: its answer says that it has written, before whoever reports may halt the BEAM.
+    _ = Port.info(port, :output)
     :ok
   rescue
     # The descriptor has just been closed: the end of it is on its way here.

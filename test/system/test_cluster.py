@@ -97,28 +97,6 @@ def check(cluster: Cluster, file: Path) -> None:
     assert (ledger["consumed"], ledger["counted"], ledger["duplicates"]) == (NUMBERS, IDS, NUMBERS - IDS)
 
 
-def test_members_are_killed_and_come_back(cluster: Cluster) -> None:
-    file = numbered(cluster)
-    chance = random.Random()
-    members = [cluster.start(file) for _ in range(2)]
-    for _ in range(5):
-        time.sleep(chance.uniform(0.5, 4))
-        victim = chance.randrange(2)
-        if chance.random() < 0.5:
-            kill_tree(members[victim].pid)
-            members[victim].wait()
-            members[victim] = cluster.start(file)
-        else:
-            for pid in parts(members[victim], chance.choice(("source", "store", "worker", "claims", "beam"))):
-                kill(pid)
-            if members[victim].poll() is not None:
-                members[victim] = cluster.start(file)
-    for member in members:
-        kill_tree(member.pid)
-    cluster.finish(file)
-    check(cluster, file)
-
-
 @pytest.mark.parametrize("whole", [True, False], ids=["the whole tree", "the BEAM alone"])
 def test_a_member_that_was_frozen_past_its_session_and_woken_changes_nothing(
     cluster: Cluster, whole: bool

@@ -15,7 +15,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mistakes import MISTAKES, Mistake
 
@@ -37,7 +39,8 @@ def main() -> int:
     missed = 0
     with tempfile.TemporaryDirectory() as folder:
         services = _services(Path(folder) / "services")
-        services.up()
+        if not all(mistake.own for mistake in wanted):
+            services.up()
         try:
             print("| mistake | found after | how |\n| --- | --- | --- |", flush=True)
             for mistake in wanted:
@@ -61,18 +64,30 @@ def _find(mistake: Mistake, folder: Path, services: Services, seeds: int) -> tup
         "COMPORTA_RELEASE": str(ROOT / "_build" / "prod" / "rel" / "comporta"),
     }
     for seed in range(1, seeds + 1):
-        words = ["chaos", "--services", services.folder, "--seed", seed, "--minutes", MINUTES]
+        words = ["chaos", "--seed", seed, "--minutes", MINUTES]
+        words += [] if mistake.own else ["--services", services.folder]
         words += ["--workloads", mistake.workload, "--faults", mistake.faults]
         words += ["--folder", copy / str(seed), "--format", "json"]
-        done = subprocess.run([*COMMAND, *map(str, words)], env=environment, capture_output=True, text=True)
-        if done.returncode not in (0, 1):
-            raise SystemExit(f"comporta chaos ended with {done.returncode}:\n{done.stderr}")
-        outcome = json.loads(done.stdout.splitlines()[-1])
+        outcome = _run([*COMMAND, *map(str, words)], environment)
         if outcome["lost"] or outcome["doubled"]:
             return seed, f"{outcome['lost']:,} lost, {outcome['doubled']:,} doubled"
         if outcome["wrong"]:
             return seed, outcome["wrong"][0][:100]
     return None
+
+
+def _run(words: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]:
+    """The last object that `comporta chaos` writes. It is ended with this program, and ends what it began."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, env=environment, stdout=pipe, stderr=pipe, text=True) as running:
+        try:
+            written, said = running.communicate()
+        finally:
+            running.terminate()
+    if running.returncode not in (0, 1):
+        raise SystemExit(f"comporta chaos ended with {running.returncode}:\n{said}")
+    outcome: dict[str, Any] = json.loads(written.splitlines()[-1])
+    return outcome
 
 
 def _services(folder: Path) -> Services:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from comporta.chaos import processes
 from comporta.chaos.fault import Breach, Fault
+from comporta.chaos.member import Member
 from comporta.chaos.system import SESSION, System
 from comporta.chaos.workload import Workload
 
@@ -20,7 +21,10 @@ class Freeze(Fault):
     seconds = 3.0
 
     def inject(self, system: System) -> str:
-        member = self.pick(system.members)
+        return self.freeze(self.pick(system.members))
+
+    def freeze(self, member: Member) -> str:
+        """Have its processes stand still; what to say of it."""
         self.frozen = member.pids(self.role)
         for pid in self.frozen:
             processes.send(pid, signal.SIGSTOP)

@@ -16,6 +16,7 @@ from comporta.definition import Pipeline
 from comporta.event_ids import Claims, fresh_rows
 from comporta.formats import decode
 from comporta.kept import output_rows
+from comporta.note import Note
 from comporta.payloads import Result
 from comporta.records import Batch, Decoded, Tell
 from comporta.rows import Rows
@@ -54,12 +55,18 @@ class Computation:
         """
         return decode(batch, payload, tell)
 
-    def run(self, decoded: Decoded, claim: Claims) -> Outcome:
+    @property
+    def notes(self) -> bool:
+        """Whether the transform's record can be noted before it is run."""
+        return self._transform.notes
+
+    def run(self, decoded: Decoded, claim: Claims, note: Note | None = None) -> Outcome:
         """Run the transform over a batch, calling `claim` at most once.
 
+        In a careful attempt there is a `note` of the record that is being run.
         Raises `Hopeless` if, under probation, nothing succeeds.
         """
-        rows = self._rows(decoded)
+        rows = self._rows(decoded, note)
         checked = self._checker.check(decoded, rows)
         if decoded.batch.probation and len(rows.failures) == decoded.count:
             give_up(rows.failures)
@@ -101,12 +108,12 @@ class Computation:
         said, self._warnings = self._warnings, []
         return said
 
-    def _rows(self, decoded: Decoded) -> Rows:
+    def _rows(self, decoded: Decoded, note: Note | None) -> Rows:
         fields = self._checker.fields
         if decoded.verdict is not None:
             failures = dict.fromkeys(range(decoded.count), decoded.verdict)
             return Rows(records=[], columns={field: [] for field in fields}, names=[], failures=failures)
-        rows = self._transform.run(decoded, fields)
+        rows = self._transform.run(decoded, fields, note)
         if self._unseen and rows.records:
             self._look_for_fields(rows)
         return rows

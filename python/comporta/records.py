@@ -145,6 +145,11 @@ class Decoded(abc.ABC):
     def ends(self) -> Sequence[int]: ...
 
     @property
+    def positions(self) -> Sequence[int]:
+        """Where they stand in the batch's range, which for a replayed one is not where its source has it."""
+        return self.offsets
+
+    @property
     def partitions(self) -> Sequence[str]:
         return [self.batch.partition] * self.count
 
@@ -292,6 +297,10 @@ class SourceRecords(Decoded):
     @property
     def ends(self) -> Sequence[int]:
         return [record["source_offset"] + 1 for record in self._records]
+
+    @property
+    def positions(self) -> Sequence[int]:
+        return [record["offset"] for record in self._records]
 
     @property
     def partitions(self) -> Sequence[str]:

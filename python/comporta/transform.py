@@ -8,9 +8,10 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 from comporta.errors import Hopeless, TransformError
+from comporta.note import Note
 from comporta.options import OWN_FOLDER
 from comporta.records import Decoded, Failure
 from comporta.rows import Rows
@@ -25,12 +26,15 @@ NAMED = 100  # rows whose fields are collected, so that a warning can name them
 class Transform(abc.ABC):
     """A user's function as a pipeline runs it."""
 
+    notes: ClassVar[bool] = False
+    """Whether it can note which record it is at."""
+
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
         self.name: str = getattr(function, "__name__", type(function).__name__)
 
     @abc.abstractmethod
-    def run(self, decoded: Decoded, fields: Iterable[str]) -> Rows:
+    def run(self, decoded: Decoded, fields: Iterable[str], note: Note | None = None) -> Rows:
         """The rows of a batch. Raises `Hopeless` where, under probation, nothing succeeds."""
 
     @abc.abstractmethod
@@ -41,16 +45,20 @@ class Transform(abc.ABC):
 class RecordTransform(Transform):
     """A function of a record's value, or of its value and the record."""
 
+    notes = True
+
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
         self._takes_record = takes_record(function)
 
-    def run(self, decoded: Decoded, fields: Iterable[str]) -> Rows:
+    def run(self, decoded: Decoded, fields: Iterable[str], note: Note | None = None) -> Rows:
         call: Callable[[Any], Any] = self.function
-        inputs: Sequence[Any] = decoded.values
+        inputs: Iterable[Any] = decoded.values
         if self._takes_record:
             call = self._call_with_record
             inputs = list(zip(decoded.values, decoded.records(), strict=True))
+        if note is not None:
+            inputs = note.along(inputs, decoded.positions, decoded.batch.first, decoded.batch.next)
         rows: list[dict[str, Any]] = []
         records: list[int] = []
         failures: dict[int, Failure] = {}
@@ -86,7 +94,7 @@ class RecordTransform(Transform):
 class BatchTransform(Transform):
     """A function of a `pyarrow.RecordBatch`; of what it fails on, halves are tried, down to one record."""
 
-    def run(self, decoded: Decoded, fields: Iterable[str]) -> Rows:
+    def run(self, decoded: Decoded, fields: Iterable[str], note: Note | None = None) -> Rows:
         from comporta import arrow  # brings pyarrow, which costs a process that does without it half a second
 
         batch, offsets = arrow.record_batch(decoded), decoded.offsets

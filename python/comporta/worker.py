@@ -12,6 +12,7 @@ from comporta.errors import DefinitionError, Hopeless
 from comporta.etf import Atom
 from comporta.loading import load, local_modules_hash
 from comporta.memory import resident
+from comporta.note import opened
 from comporta.payloads import Claim
 from comporta.records import Batch
 
@@ -48,13 +49,18 @@ class Worker:
                 "middle": decoded.middle,
                 "before": before,
                 "memory": resident(),
+                "notes": self._computation.notes,
             }
         )
+        note = opened(frame.header["note"])
         try:
-            outcome = self._computation.run(decoded, lambda claims: self._claim(id, claims))
+            outcome = self._computation.run(decoded, lambda claims: self._claim(id, claims), note)
         except Hopeless as error:
             self._connection.send({"kind": "hopeless", "id": id, "reason": str(error)})
             return
+        finally:
+            if note is not None:
+                note.close()
         header = {
             "kind": "result",
             "id": id,

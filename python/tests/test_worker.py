@@ -14,14 +14,19 @@ from comporta import payloads
 from comporta.connection import Frame
 from comporta.etf import Atom
 from comporta.loading import load
+from comporta.note import NOTHING
 
 PIPELINE = b"""
+import os
+
 import comporta as c
 
 pipeline = c.Pipeline("p", metrics=[c.count("n")])
 
 @pipeline.transform
 def parse(line):
+    if line == b"fatal":
+        os._exit(8)
     return {}
 """
 DEADLY = b"""
@@ -59,6 +64,7 @@ def send(worker: FakeBeam, payload: bytes, first: int, next: int, format: str = 
         "arrival_ms": 0,
         "probation": False,
         "replay": None,
+        "note": None,
         "reason": None,
         "verdict": None,
     }
@@ -117,3 +123,34 @@ def test_under_the_verdict_that_decoding_kills_it_makes_the_letters_without(work
     letters = payloads.unpack(result.payload)["letters"]
     assert [letter["error"] for letter in letters] == ["decoding it kills workers"] * 2
     assert letters[0]["value"][HEADER:] == record_batch(1, rows(b"deadly", b"b"))[HEADER:]
+
+
+def test_in_a_careful_attempt_it_has_noted_the_record_that_kills_it(worker: FakeBeam, tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    note.write_bytes(NOTHING)
+    send(worker, b"a\nfatal\nb\n", 0, 10, "lines", note=str(note).encode())
+    decoded = worker.receive()
+    assert (decoded.kind, decoded.header["notes"]) == ("decoded", True)
+    assert worker.ends() == 8
+    assert note.read_bytes()[:16] == (2).to_bytes(8, "big") + (8).to_bytes(8, "big")
+
+
+def test_of_a_replay_log_it_notes_the_place_in_the_log(worker: FakeBeam, tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    note.write_bytes(NOTHING)
+    common = {"partition": "topic/0", "shown": "topic/0", "key": None, "headers": [], "timestamp": None}
+    records = [
+        {"offset": offset, "source_offset": 900 + offset, "value": value, **common}
+        for offset, value in enumerate([b"a", b"b", b"fatal", b"c"])
+    ]
+    send(worker, payloads.pack(records), 0, 4, "records", note=str(note).encode())
+    assert worker.ends() == 8
+    assert note.read_bytes()[:16] == (2).to_bytes(8, "big") + (3).to_bytes(8, "big")
+
+
+def test_a_careful_attempt_that_survives_leaves_no_record_noted(worker: FakeBeam, tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    note.write_bytes(NOTHING)
+    send(worker, b"a\nb\n", 0, 4, "lines", note=str(note).encode())
+    assert counts(worker.until("result")[-1]) == (2, 2, 0)
+    assert note.read_bytes() == NOTHING

@@ -59,7 +59,7 @@ defmodule Comporta.PythonTest do
     end
 
     test "leaves no socket and no directory entry behind" do
-      directory = Path.dirname(Comporta.Python.Directory.socket_path())
+      directory = Path.dirname(Comporta.Python.Directory.new_path())
       start_ready(:echoes)
       assert File.stat!(directory).mode |> Bitwise.band(0o777) == 0o700
       assert within?(1_000, fn -> File.ls!(directory) == [] end)

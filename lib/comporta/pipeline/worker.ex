@@ -15,7 +15,7 @@ defmodule Comporta.Pipeline.Worker do
   require Logger
 
   alias Comporta.{Backoff, Ledger, Python}
-  alias Comporta.Pipeline.{Batch, Claims, Clock, Piece, Probation, Result, Run, Sequencer}
+  alias Comporta.Pipeline.{Batch, Claims, Clock, Note, Piece, Probation, Result, Run, Sequencer}
   alias Comporta.Python.Death
   alias Comporta.Stage.{Consumer, Producer}
 
@@ -32,6 +32,7 @@ defmodule Comporta.Pipeline.Worker do
                 producer: Producer.new(),
                 waiting: [],
                 running: [],
+                note: nil,
                 left: %{},
                 next_id: 1,
                 clock: Clock.stopped(),
@@ -100,7 +101,8 @@ defmodule Comporta.Pipeline.Worker do
   def handle_info(:start_python, state), do: {:noreply, start_python(state)}
 
   def handle_info({:EXIT, python, {:shutdown, %Death{} = death}}, %{python: python} = state) do
-    died(%{state | python: nil, ready?: false, clock: Clock.stop(state.clock)}, death)
+    noted = Note.take(state.note)
+    died(%{state | python: nil, ready?: false, note: nil, clock: Clock.stop(state.clock)}, death, noted)
   end
 
   def handle_info({:EXIT, python, reason}, %{python: python} = state), do: {:stop, reason, state}
@@ -154,9 +156,10 @@ defmodule Comporta.Pipeline.Worker do
   defp advance(state), do: state
 
   defp request(%{next_id: id} = state, piece) do
-    header = Piece.header(piece, id, Probation.on?(state.run.probation))
+    note = if Piece.careful?(piece), do: Note.new()
+    header = Piece.header(piece, id, Probation.on?(state.run.probation), note)
     Python.send_frame(state.python, header, piece.batch.payload)
-    state = %{state | next_id: id + 1, running: state.running ++ [{id, piece}]}
+    state = %{state | next_id: id + 1, running: state.running ++ [{id, piece}], note: note}
     if match?([_], state.running), do: time(state), else: state
   end
 
@@ -167,7 +170,7 @@ defmodule Comporta.Pipeline.Worker do
   ## Answers
 
   defp frame(%{kind: :outline, id: id, count: count, middle: middle}, _payload, state) when is_integer(count),
-    do: note(state, id, &Piece.outlined(&1, count, middle))
+    do: said(state, id, &Piece.outlined(&1, count, middle))
 
   defp frame(%{kind: :decoded, id: id, count: count, middle: middle} = header, _payload, state)
        when is_integer(count) do
@@ -175,7 +178,7 @@ defmodule Comporta.Pipeline.Worker do
       Python.kill(state.python, :memory, header.memory)
       {:ok, state}
     else
-      note(state, id, &Piece.decoded(&1, count, middle))
+      said(state, id, &Piece.decoded(&1, count, middle, notes?(header, state)))
     end
   end
 
@@ -194,10 +197,13 @@ defmodule Comporta.Pipeline.Worker do
   defp frame(%{kind: :hopeless, reason: reason}, _payload, _state), do: {:failed, hopeless(reason)}
   defp frame(_header, _payload, _state), do: :nonsense
 
-  defp note(%{running: [{id, piece} | rest]} = state, id, change),
+  defp said(%{running: [{id, piece} | rest]} = state, id, change),
     do: {:ok, %{state | running: [{id, change.(piece)} | rest]}}
 
-  defp note(_state, _id, _change), do: :nonsense
+  defp said(_state, _id, _change), do: :nonsense
+
+  # On probation deaths tell a typo from bad data: ten must come before the first record is a dead letter.
+  defp notes?(header, state), do: header[:notes] == true and not Probation.on?(state.run.probation)
 
   # Whether it is decoding that took too much: left to the next look at its memory, user code would be charged with that.
   # Where the limit hardly has room for anything, decoding is not to blame.
@@ -210,8 +216,10 @@ defmodule Comporta.Pipeline.Worker do
   defp answered(state, piece, ledger, payload) do
     case judge(state.run.probation, piece, ledger) do
       :ok ->
+        _ = Note.take(state.note)
         producer = Producer.emit(state.producer, [result(piece, ledger, payload)])
         state = %{state | served: state.served + 1, backoff: Backoff.reset(state.backoff), producer: producer}
+        state = %{state | note: nil}
         {:ok, state |> time() |> finished(piece.batch) |> advance()}
 
       :hopeless ->
@@ -253,14 +261,14 @@ defmodule Comporta.Pipeline.Worker do
 
   ## Deaths
 
-  defp died(state, %Death{cause: :refused} = death), do: fail(state, Death.message(death))
+  defp died(state, %Death{cause: :refused} = death, _noted), do: fail(state, Death.message(death))
 
-  defp died(%{running: running} = state, %Death{cause: :recycled}) do
+  defp died(%{running: running} = state, %Death{cause: :recycled}, _noted) do
     waiting = Enum.map(running, &elem(&1, 1)) ++ state.waiting
     {:noreply, start_python(%{state | running: [], waiting: waiting})}
   end
 
-  defp died(%{running: []} = state, death) do
+  defp died(%{running: []} = state, death, _noted) do
     Logger.warning("#{state.name} #{Death.message(death)}; a new one is started")
 
     case Probation.death(state.run.probation) do
@@ -269,14 +277,14 @@ defmodule Comporta.Pipeline.Worker do
     end
   end
 
-  defp died(%{running: [{_id, piece} | others]} = state, death) do
+  defp died(%{running: [{_id, piece} | others]} = state, death, noted) do
     batch = piece.batch
     place = "#{batch.shown} at offsets #{piece.first} to #{piece.next}"
     Logger.warning("#{state.name} #{Death.message(death)} while it worked on #{place}")
     others = Enum.map(others, &elem(&1, 1))
 
     with {:probation, :ok} <- {:probation, Probation.death(state.run.probation)},
-         {:pieces, pieces} <- Piece.charge(piece, death) do
+         {:pieces, pieces} <- Piece.charge(piece, death, noted) do
       state = %{state | running: [], waiting: requeue(state, pieces, others)}
       {:noreply, restart_later(update_in(state.left[Batch.key(batch)], &(&1 + length(pieces) - 1)))}
     else

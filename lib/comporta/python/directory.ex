@@ -1,6 +1,6 @@
 defmodule Comporta.Python.Directory do
   @moduledoc """
-  The directory of this BEAM's sockets: nobody else may enter it, and it goes when the BEAM does.
+  The directory of this BEAM's sockets and notes: nobody else may enter it, and it goes when the BEAM does.
 
   A BEAM that was killed leaves its directory behind; the next one on the same host removes it.
   """
@@ -17,9 +17,9 @@ defmodule Comporta.Python.Directory do
   @spec start_link(term) :: GenServer.on_start()
   def start_link(_argument), do: GenServer.start_link(__MODULE__, nil, name: __MODULE__)
 
-  @doc "A path for a new socket."
-  @spec socket_path() :: Path.t()
-  def socket_path, do: GenServer.call(__MODULE__, :socket_path)
+  @doc "A path for a new socket, or another file."
+  @spec new_path() :: Path.t()
+  def new_path, do: GenServer.call(__MODULE__, :new_path)
 
   @impl true
   def init(nil) do
@@ -35,7 +35,7 @@ defmodule Comporta.Python.Directory do
   end
 
   @impl true
-  def handle_call(:socket_path, _from, %{directory: directory, count: count} = state) do
+  def handle_call(:new_path, _from, %{directory: directory, count: count} = state) do
     {:reply, Path.join(directory, Integer.to_string(count)), %{state | count: count + 1}}
   end
 

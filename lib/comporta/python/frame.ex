@@ -21,8 +21,8 @@ defmodule Comporta.Python.Frame do
             progress ledger verdict)a
 
   @fields ~w(kind id version token pid reason level text file name hash ordered dedup python modules max_record format
-             partition shown base first next attempt arrival_ms probation verdict replay count middle before memory to
-             consumed counted dropped duplicates dead in_flight source start until_end batch_bytes store claims
+             partition shown base first next attempt arrival_ms probation verdict replay note notes count middle before
+             memory to consumed counted dropped duplicates dead in_flight source start until_end batch_bytes store claims
              assignment offset mark unit ends upto generation succeeded late expired without_id)a
 
   @values ~w(true false nil debug info warning error lines records oversized kafka claims bytes)a

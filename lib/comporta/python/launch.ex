@@ -44,7 +44,7 @@ defmodule Comporta.Python.Launch do
   end
 
   defp listen(python, args, env, max_frame) do
-    path = Directory.socket_path()
+    path = Directory.new_path()
     token = Base.encode16(:crypto.strong_rand_bytes(32))
     own = [{"COMPORTA_SOCKET", path}, {"COMPORTA_TOKEN", token}, {"COMPORTA_MAX_FRAME", "#{max_frame}"}]
 

@@ -22,8 +22,8 @@ defmodule Comporta.Python.DirectoryTest do
     assert [name] = File.ls!(parent)
     path = Path.join(parent, name)
     assert Bitwise.band(File.stat!(path).mode, 0o777) == 0o700
-    assert {:reply, first, state} = Directory.handle_call(:socket_path, nil, state)
-    assert {:reply, second, state} = Directory.handle_call(:socket_path, nil, state)
+    assert {:reply, first, state} = Directory.handle_call(:new_path, nil, state)
+    assert {:reply, second, state} = Directory.handle_call(:new_path, nil, state)
     assert Path.dirname(first) == path
     assert first != second
     File.write!(first, "")
@@ -50,7 +50,7 @@ defmodule Comporta.Python.DirectoryTest do
   test "a path stays short enough for a socket" do
     System.put_env("TMPDIR", Path.join("/tmp", String.duplicate("x", 90)))
     {:ok, state} = Directory.init(nil)
-    {:reply, path, _state} = Directory.handle_call(:socket_path, nil, state)
+    {:reply, path, _state} = Directory.handle_call(:new_path, nil, state)
     assert byte_size(path) <= 103
     Directory.terminate(:shutdown, state)
   end

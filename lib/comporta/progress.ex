@@ -22,6 +22,9 @@ defmodule Comporta.Progress do
   # The signal that comes with a `drain` has arrived by then, if it was not missed.
   @signal_ms 500
 
+  # How long the verdict may take to be written, where whoever reads is held up.
+  @written_ms 500
+
   defstruct [:config, :port, pipelines: [], failed?: false]
 
   @doc "Starts the reporting."
@@ -80,6 +83,7 @@ defmodule Comporta.Progress do
 
   def handle_call({:verdict, {status, text}}, _from, state) do
     said = report(state, %{kind: :verdict, status: status, text: text})
+    written(state.port, @written_ms)
     {:reply, said, %{state | failed?: status != 0}}
   end
 
@@ -126,14 +130,25 @@ defmodule Comporta.Progress do
 
   defp report(%{port: port}, header) do
     Port.command(port, Frame.encode(Map.put(header, :id, 0), ""))
-
-    # A port works after its caller: its answer says that it has written, before whoever reports may halt the BEAM.
-    _ = Port.info(port, :output)
     :ok
   rescue
     # The descriptor has just been closed: the end of it is on its way here.
     ArgumentError -> :ok
   end
+
+  # A port of a descriptor writes in another thread, and whoever reports the end may halt the BEAM at once.
+  defp written(port, ms) when port != nil and ms > 0 do
+    case Port.info(port, :queue_size) do
+      {:queue_size, bytes} when bytes > 0 ->
+        Process.sleep(1)
+        written(port, ms - 1)
+
+      _written_or_closed ->
+        :ok
+    end
+  end
+
+  defp written(_port, _ms), do: :ok
 
   defp banner_header(%{config: config, definition: definition} = run, generation, dead) do
     %{

@@ -17,8 +17,6 @@ defmodule Comporta.Pipeline.Terminator do
   # The halt must come before the supervisor's own patience ends.
   @grace 2_000
 
-  @heard_ms 250
-
   # For the source to pass on what is durable, once nothing else is left to do.
   @close_ms 2_000
 
@@ -65,8 +63,6 @@ defmodule Comporta.Pipeline.Terminator do
   def halt(name, timeout) do
     words = "#{name} was not drained within #{timeout} ms: what was not flushed will be done again"
     Progress.verdict({1, words}, div(@grace, 2))
-    # Whoever started this reads it while the BEAM is there: what comes together with its end has been missed.
-    Process.sleep(@heard_ms)
   after
     :erlang.halt(1, flush: false)
   end

@@ -39,8 +39,7 @@ MIB = 1 << 20
 @contextmanager
 def services() -> Iterator[Services]:
     with tempfile.TemporaryDirectory() as folder:
-        kafka = ports.find(["127.0.0.1"], 0)
-        cassandra = ports.find(["127.0.0.1"], 100, [kafka, kafka + 1])
+        kafka, cassandra, _redis = ports.for_services()
         found = Services(folder, kafka_port=kafka, cassandra_port=cassandra, only=["kafka", "cassandra"])
         try:
             found.up()

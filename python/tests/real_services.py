@@ -41,11 +41,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServices]
 
 def start(folder: Path, *, nodes: int = 1) -> Services:
     """Services in a folder, on ports that nobody else has, up."""
-    chosen: list[int] = []
-    for service in range(3):
-        taken = [port + number for port in chosen for number in range(nodes)]
-        chosen.append(ports.find(["127.0.0.1"], os.getpid() * 7 + service * 100, taken))
-    kafka, cassandra, redis = chosen
+    kafka, cassandra, redis = ports.for_services(nodes)
     found = Services(folder, nodes=nodes, kafka_port=kafka, cassandra_port=cassandra, redis_port=redis)
     found.up()
     return found

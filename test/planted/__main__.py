@@ -91,7 +91,7 @@ def _run(words: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]
 
 
 def _services(folder: Path) -> Services:
-    kafka, cassandra, redis = (ports.find(["127.0.0.1"], os.getpid() + number * 100) for number in range(3))
+    kafka, cassandra, redis = ports.for_services()
     return Services(folder, kafka_port=kafka, cassandra_port=cassandra, redis_port=redis)
 
 

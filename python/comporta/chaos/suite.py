@@ -6,7 +6,6 @@ import contextlib
 import ipaddress
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -124,11 +123,7 @@ def _services(settings: Settings, say: Say) -> Iterator[tuple[Services | None, d
 
 
 def _own(folder: Path, nodes: int, say: Say) -> Services:
-    chosen: list[int] = []
-    for service in range(3):
-        taken = [port + number for port in chosen for number in range(2 * nodes)]
-        chosen.append(ports.find(["127.0.0.1"], os.getpid() + service * 100, taken))
-    kafka, cassandra, redis = chosen
+    kafka, cassandra, redis = ports.for_services(nodes)
     return Services(
         folder,
         nodes=nodes,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Collection
+from typing import NamedTuple
 
 from comporta.errors import ComportaError
 
@@ -34,3 +36,21 @@ def find(addresses: Collection[str], near: int, but: Collection[int] = ()) -> in
         if port not in but and all(is_free(address, port) for address in addresses):
             return port
     raise ComportaError(f"no port between {FIRST} and {LAST} is free on {', '.join(addresses)}")
+
+
+class Ports(NamedTuple):
+    """The first port of each service."""
+
+    kafka: int
+    cassandra: int
+    redis: int
+
+
+def for_services(nodes: int = 1) -> Ports:
+    """Free ports for new services of so many nodes. Processes begin to look in different places."""
+    chosen: list[int] = []
+    for number in range(len(Ports._fields)):
+        # As many again are for proxies and for the nodes among themselves.
+        taken = [port + more for port in chosen for more in range(2 * nodes)]
+        chosen.append(find(["127.0.0.1"], os.getpid() + number * 100, taken))
+    return Ports(*chosen)

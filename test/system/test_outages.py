@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import random
-import re
 import signal
 import threading
 import time
@@ -20,6 +19,7 @@ from groups import Standing, standing
 from real_services import RealServices, start, watched
 from transforms import IDS, changing, check_changing
 
+from comporta.chaos.processes import resident
 from comporta.services import Node, Services
 
 # Two records of one id follow each other; of each thousand, one is bad. It rests while there is a file HOLD.
@@ -82,17 +82,11 @@ class Watch:
     def memory(self) -> dict[int, int]:
         """The resident bytes of each of its processes."""
         family = {pid for pid, line in tree(self.process.pid).items() if role(line)}
-        return {pid: bytes for pid in family if (bytes := _resident(pid)) is not None}
+        return {pid: bytes for pid in family if (bytes := resident(pid)) is not None}
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(60) == 0
-
-
-def _resident(pid: int) -> int | None:
-    with contextlib.suppress(OSError, AttributeError):
-        return int(re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1]) << 10
-    return None
 
 
 @contextlib.contextmanager

@@ -218,8 +218,8 @@ defmodule Comporta.Pipeline.Worker do
       :ok ->
         _ = Note.take(state.note)
         producer = Producer.emit(state.producer, [result(piece, ledger, payload)])
-        state = %{state | served: state.served + 1, backoff: Backoff.reset(state.backoff), producer: producer}
-        state = %{state | note: nil}
+        backoff = Backoff.reset(state.backoff)
+        state = %{state | served: state.served + 1, backoff: backoff, producer: producer, note: nil}
         {:ok, state |> time() |> finished(piece.batch) |> advance()}
 
       :hopeless ->

@@ -46,12 +46,17 @@ defmodule Comporta.Pipeline.PieceTest do
     isolate(rest, offsets, guilty, done, inside ++ verdicts)
   end
 
+  # The offsets of some records with gaps between, and those among them that kill.
+  defp some_records do
+    offsets = Enum.scan(1..Enum.random(1..60), 0, fn _, offset -> offset + Enum.random(1..40) end)
+    {offsets, Enum.take_random(offsets, Enum.random(0..4))}
+  end
+
   test "halving finds exactly the guilty records, whichever and however many" do
     :rand.seed(:exsss, {1, 2, 3})
 
     for _ <- 1..200 do
-      offsets = Enum.scan(1..Enum.random(1..60), 0, fn _, offset -> offset + Enum.random(1..40) end)
-      guilty = Enum.take_random(offsets, Enum.random(0..4))
+      {offsets, guilty} = some_records()
       {done, verdicts} = isolate(batch(0, List.last(offsets) + 10), offsets, guilty)
       assert verdicts == Enum.sort(guilty)
       assert done == Enum.sort(offsets -- guilty)
@@ -168,8 +173,7 @@ defmodule Comporta.Pipeline.PieceTest do
     :rand.seed(:exsss, {1, 2, 3})
 
     for _ <- 1..200 do
-      offsets = Enum.scan(1..Enum.random(1..60), 0, fn _, offset -> offset + Enum.random(1..40) end)
-      guilty = Enum.take_random(offsets, Enum.random(0..4))
+      {offsets, guilty} = some_records()
       {done, verdicts, deaths} = name(batch(0, List.last(offsets) + 10), offsets, guilty)
       assert verdicts == Enum.sort(guilty)
       assert done == Enum.sort(offsets -- guilty)

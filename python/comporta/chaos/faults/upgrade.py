@@ -88,8 +88,9 @@ class UpgradeRelease(Upgrade):
         self._folder = folder
 
     def heal(self, system: System) -> None:
+        living = processes.living()
         for member in system.members:
-            lines = [processes.living().get(pid, (0, ""))[1] for pid in member.pids("beam")]
+            lines = [living[pid][1] for pid in member.pids("beam") if pid in living]
             if not any(str(self._folder) in line for line in lines):
                 self.found.append(f"{member.name} does not run from {self._folder.name}")
         super().heal(system)

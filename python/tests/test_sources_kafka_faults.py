@@ -119,10 +119,10 @@ def test_reading_goes_on_when_a_broker_is_back(
     assert source.read() is None
     node.start()
     topic.send([b"two"])
-    assert read(source, 1) == [b"two"]
+    # A broker that starts slowly is away for longer than a session; its partitions are assigned anew then.
+    assert read(source, 1, upto=1) == [b"two"]
     wait_for("answers again", caplog)
     assert caplog.text.count("waiting for Kafka") == 1
-    assert source.revoked() == []
 
 
 def test_reading_goes_on_when_a_broker_was_frozen(source: KafkaSource, topic: Topic, node: Node) -> None:

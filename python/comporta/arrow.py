@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
+from comporta.columns import NO_TIME, Column, values
 from comporta.errors import TransformError
-from comporta.event_time import Milliseconds
+from comporta.groups import Grouping, Indexes
 from comporta.records import Decoded
 from comporta.rows import Rows
 
@@ -23,7 +26,8 @@ SCHEMA = pa.schema(
         pa.field("headers", pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))),
     ]
 )
-PER_MILLISECOND = {"us": 1_000, "ns": 1_000_000}
+PER_MILLISECOND = {"ms": 1, "us": 1_000, "ns": 1_000_000}
+FAR = 1 << 50  # seconds that no time that is understood has
 
 
 def record_batch(decoded: Decoded) -> pa.RecordBatch:
@@ -55,31 +59,31 @@ def read(made: Any, offsets: Sequence[int], fields: Iterable[str]) -> Rows:
     if "offset" in names:
         records = _records(column("offset"), offsets)
     elif count == len(offsets):
-        records = list(range(count))
+        records = numpy.arange(count)
     else:
         raise TransformError(
             f"the transform returned {count:,} rows for {len(offsets):,} records; keep the column `offset`,"
             " which says which record a row is from, or return as many rows as came in"
         )
-    columns = {name: column(name) if name in names else [None] * count for name in fields}
+    columns: dict[str, Column] = {name: column(name) if name in names else [None] * count for name in fields}
     return Rows(records=records, columns=columns, names=names)
 
 
-def _columns(made: Any) -> tuple[list[str], Callable[[str], list[Any]]]:
+def _columns(made: Any) -> tuple[list[str], Callable[[str], Column]]:
     """The names of a table's columns, and what gives the values of one."""
     if isinstance(made, (pa.RecordBatch, pa.Table)):
         names = made.schema.names
 
-        def column(name: str) -> list[Any]:
-            return _values(name, made.column(name))
+        def column(name: str) -> Column:
+            return _column(name, made.column(name))
     elif type(made).__name__ == "DataFrame" and type(made).__module__.partition(".")[0] in (
         "pandas",
         "polars",
     ):
         names = [str(name) for name in made.columns]
 
-        def column(name: str) -> list[Any]:
-            return _values(name, _arrow(made[name]))
+        def column(name: str) -> Column:
+            return _column(name, _arrow(made[name]))
     else:
         kind = f"{type(made).__module__}.{type(made).__qualname__}".removeprefix("builtins.")
         raise TransformError(
@@ -106,34 +110,64 @@ def _arrow(series: Any) -> Any:
         return series.tolist()
 
 
-def _values(name: str, array: Any) -> list[Any]:
+def _column(name: str, array: Any) -> Column:
     if isinstance(array, list):
         return [None if isinstance(value, float) and value != value else value for value in array]
-    if pa.types.is_timestamp(array.type):
-        if name == "time":
-            return _milliseconds(array)
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    kind = array.type
+    if pa.types.is_timestamp(kind) and name == "time":
+        return _milliseconds(array)
+    if pa.types.is_timestamp(kind):
         # Nanoseconds would come as pandas' own type, and other time zones need a database of them.
         array = array.cast(pa.timestamp("us"), safe=False).cast(pa.timestamp("us", "UTC"))
-    elif pa.types.is_floating(array.type):
+    elif pa.types.is_floating(kind):
         array = pc.if_else(pc.is_nan(array), None, array)
-    values: list[Any] = array.to_pylist()
-    return values
+    if array.null_count == 0 and (pa.types.is_float64(kind) or pa.types.is_signed_integer(kind)):
+        numbers: NDArray[Any] = array.to_numpy()
+        return numbers if pa.types.is_float64(kind) else numbers.astype(numpy.int64)
+    return _grouped(array)
 
 
-def _milliseconds(array: Any) -> list[Any]:
-    ticks = array.cast(pa.int64()).to_pylist()
+def _grouped(array: Any) -> Column:
+    """A column by its distinct values; as they are where Arrow cannot tell."""
+    if not pa.types.is_dictionary(array.type):
+        try:
+            array = array.dictionary_encode()
+        except pa.ArrowException:  # a type that has no hash: lists, say
+            found: list[Any] = array.to_pylist()
+            return found
+    identities = array.dictionary.to_pylist()
+    indexes = array.indices
+    if indexes.null_count:
+        indexes = pc.fill_null(indexes.cast(pa.int64()), len(identities))
+        identities.append(None)
+    return Grouping(indexes.to_numpy(zero_copy_only=False).astype(numpy.intp), identities)
+
+
+def _milliseconds(array: Any) -> NDArray[numpy.datetime64]:
+    """Times as numpy has them, rounded down."""
+    present = array.is_valid().to_numpy(zero_copy_only=False)
+    ticks = array.cast(pa.int64()).fill_null(0).to_numpy()
     if array.type.unit == "s":
-        return [None if tick is None else Milliseconds(tick * 1000) for tick in ticks]
-    divisor = PER_MILLISECOND.get(array.type.unit, 1)
-    return [None if tick is None else Milliseconds(tick // divisor) for tick in ticks]
+        ticks = numpy.clip(ticks, -FAR, FAR) * 1000
+    else:
+        ticks = ticks // PER_MILLISECOND[array.type.unit]
+    return numpy.where(present, ticks, NO_TIME).view("datetime64[ms]")
 
 
-def _records(values: list[Any], offsets: Sequence[int]) -> list[int]:
+def _records(column: Column, offsets: Sequence[int]) -> Indexes:
+    known = numpy.asarray(offsets, numpy.int64)
+    if isinstance(column, numpy.ndarray) and len(known):
+        places = numpy.minimum(numpy.searchsorted(known, column), len(known) - 1)
+        if (known[places] == column).all():
+            return places
     index = {offset: record for record, offset in enumerate(offsets)}
+    found = values(column)
     try:
-        return [index[value] for value in values]
+        return numpy.array([index[value] for value in found], numpy.intp)
     except (KeyError, TypeError):
-        odd = next(value for value in values if not isinstance(value, (int, float)) or value not in index)
+        odd = next(value for value in found if not isinstance(value, (int, float)) or value not in index)
         raise TransformError(
             f"the transform returned the offset {odd!r}, which no record of the batch has; leave the column"
             " `offset` as it came in"

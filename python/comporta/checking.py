@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy
+from numpy.typing import NDArray
+
+from comporta.columns import NO_TIME, Bad, Numbers, number_column, tell, text_column
 from comporta.definition import Pipeline
-from comporta.event_time import TimeReader
-from comporta.groups import Grouping, key_text, number
+from comporta.groups import Grouping, crossed, key_text
 from comporta.kept import row_texts
 from comporta.metrics.contract import Takes
 from comporta.records import Decoded, Failure
 from comporta.rows import Rows
 from comporta.scalars import clean
-from comporta.values import Bad, number_column, text_column
+from comporta.times import Times
 
 TIME = "time"
 
@@ -25,14 +28,14 @@ TIME = "time"
 class Checked:
     """Rows as columns. What stands in a row whose record has failed means nothing.
 
-    `times` are milliseconds since 1970; `texts` are canonical, `numbers` finite, by field. `keys` are groups
-    by the fields of a key; the identity of a group is its key. `kept` is what is kept of each row, as text,
-    and empty where nothing is.
+    `times` are milliseconds since 1970, or `NO_TIME`. By field, `texts` are groups by canonical text, and
+    `numbers` are finite. `keys` are groups by the fields of a key; the identity of a group is its key. `kept`
+    is what is kept of each row, as text, and empty where nothing is.
     """
 
-    times: Sequence[int | None]
-    texts: dict[str, list[str]]
-    numbers: dict[str, Sequence[int | float | None]]
+    times: NDArray[numpy.int64]
+    texts: dict[str, Grouping]
+    numbers: dict[str, Numbers]
     keys: dict[tuple[str, ...], Grouping]
     kept: list[str]
 
@@ -42,7 +45,7 @@ class Checker:
 
     def __init__(self, pipeline: Pipeline) -> None:
         metrics = pipeline.metrics
-        self._times = TimeReader(pipeline.time_format)
+        self._times = Times(pipeline.time_format)
         self._timed = next((metric for metric in metrics if metric.every is not None), None)
         self._keys = list(dict.fromkeys(metric.by for metric in metrics))
         self._numbers = _fields(metric.of for metric in metrics if metric.takes is Takes.NUMBERS)
@@ -56,8 +59,8 @@ class Checker:
     def check(self, decoded: Decoded, rows: Rows) -> Checked:
         """The rows' values. Adds to `rows.failures` the records of those that cannot be used."""
         columns = rows.columns
-        times: Sequence[int | None] = self._times.column(columns[TIME], _bad(rows, None))
-        if None in times:
+        times = self._times.column(columns[TIME], _bad(rows, None))
+        if (times == NO_TIME).any():
             times = self._recorded_times(times, decoded, rows)
         texts = {field: text_column(columns[field], _bad(rows, field)) for field in self._texts}
         for of, longest in self._limits:
@@ -66,29 +69,34 @@ class Checker:
         numbers = {field: number_column(columns[field], _bad(rows, field)) for field in self._numbers}
         keys = {by: _keys([texts[field] for field in by], rows) for by in self._keys}
         kept = (
-            row_texts({field: texts[field] for field in self._kept}, _bad(rows, None)) if self._kept else []
+            row_texts({field: texts[field].values() for field in self._kept}, _bad(rows, None))
+            if self._kept
+            else []
         )
         return Checked(times, texts, numbers, keys, kept)
 
     def _recorded_times(
-        self, times: Sequence[int | None], decoded: Decoded, rows: Rows
-    ) -> Sequence[int | None]:
+        self, times: NDArray[numpy.int64], decoded: Decoded, rows: Rows
+    ) -> NDArray[numpy.int64]:
         """Times, a row without one having that of its record."""
-        timestamps = decoded.timestamps
-        filled = [
-            timestamps[record] if time is None else time
-            for time, record in zip(times, rows.records, strict=True)
-        ]
-        if None in filled and self._timed is not None:
+        filled = numpy.where(times == NO_TIME, recorded(decoded)[rows.records], times)
+        missing = numpy.flatnonzero(filled == NO_TIME)
+        if len(missing) and self._timed is not None:
             why = (
                 "a row without `time`, of a record without a timestamp (lines of a file have none): the"
                 f" metric {self._timed.name!r} has every=, so return a `time`"
             )
             bad = _bad(rows, None)
-            for row, time in enumerate(filled):
-                if time is None:
-                    bad(row, why)
+            for row in missing.tolist():
+                bad(row, why)
         return filled
+
+
+def recorded(decoded: Decoded) -> NDArray[numpy.int64]:
+    """The timestamps of a batch's records, `NO_TIME` where one has none."""
+    return numpy.array(
+        [NO_TIME if timestamp is None else timestamp for timestamp in decoded.timestamps], numpy.int64
+    )
 
 
 def _fields(names: Iterable[str | None]) -> list[str]:
@@ -100,35 +108,27 @@ def _bad(rows: Rows, field: str | None) -> Bad:
 
     def bad(row: int, why: str) -> None:
         error = why if field is None else f"{field}: {why}"
-        rows.failures.setdefault(rows.records[row], Failure("value", clean(error)))
+        rows.failures.setdefault(int(rows.records[row]), Failure("value", clean(error)))
 
     return bad
 
 
-def _limit(texts: Sequence[str], longest: int, bad: Bad) -> None:
-    long = {text for text in set(texts) if len(text.encode()) > longest}
-    if long:
-        for row, text in enumerate(texts):
-            if text in long:
-                bad(row, f"a value of more than {longest:,} bytes; shorten it")
+def _limit(texts: Grouping, longest: int, bad: Bad) -> None:
+    why = f"a value of more than {longest:,} bytes; shorten it"
+    groups = enumerate(texts.identities)
+    tell(bad, texts, {group: why for group, text in groups if len(text.encode()) > longest})
 
 
-def _keys(columns: Sequence[Sequence[str]], rows: Rows) -> Grouping:
+def _keys(columns: Sequence[Grouping], rows: Rows) -> Grouping:
     """Rows by key."""
-    if not columns:
-        return Grouping([0] * len(rows.records), [key_text(())])
-    groups = number(zip(*columns, strict=True))
+    groups = crossed(columns, len(rows.records))
     keys: list[str] = []
-    long: set[int] = set()
-    for texts in groups.identities:
+    long: dict[int, str] = {}
+    for group, texts in enumerate(groups.identities):
         try:
             keys.append(key_text(texts))
         except ValueError as error:
-            long.add(len(keys))
-            keys.append(str(error))
-    if long:
-        bad = _bad(rows, None)
-        for row, group in enumerate(groups.indexes):
-            if group in long:
-                bad(row, keys[group])
+            keys.append("")
+            long[group] = str(error)
+    tell(_bad(rows, None), groups, long)
     return Grouping(groups.indexes, keys)

@@ -10,11 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy
+from numpy.typing import NDArray
+
 from comporta.cells import Cells, all_time, bucketed, deltas
-from comporta.checking import Checked, Checker
+from comporta.checking import Checked, Checker, recorded
+from comporta.columns import NO_TIME, values
 from comporta.definition import Pipeline
 from comporta.event_ids import Claims, fresh_rows
 from comporta.formats import decode
+from comporta.groups import Indexes
 from comporta.kept import output_rows
 from comporta.note import Note
 from comporta.payloads import Result
@@ -70,19 +75,20 @@ class Computation:
         checked = self._checker.check(decoded, rows)
         if decoded.batch.probation and len(rows.failures) == decoded.count:
             give_up(rows.failures)
-        good: Sequence[int] = range(len(rows.records))
+        good = numpy.arange(len(rows.records))
         if rows.failures:
-            good = [row for row in good if rows.records[row] not in rows.failures]
+            good = good[~_marked(list(rows.failures), decoded.count)[rows.records]]
         fresh, without_id = good, 0
         if self._pipeline.dedup is not None:
             fresh, without_id = fresh_rows(self._pipeline.dedup, decoded, rows, checked, good, claim)
         timely = self._timely(decoded, rows, checked, fresh)
         cells = self._cells(decoded, checked, timely)
         kept, expired = _kept(timely, cells)
-        counted = set(map(rows.records.__getitem__, kept))
-        duplicates: set[int] = set()
+        counted = int(_marked(rows.records[kept], decoded.count).sum())
+        duplicates = 0
         if len(fresh) < len(good):
-            duplicates = {rows.records[row] for row in good} - {rows.records[row] for row in fresh}
+            is_good, is_fresh = (_marked(rows.records[part], decoded.count) for part in (good, fresh))
+            duplicates = int((is_good & ~is_fresh).sum())
         result: Result = {
             "metrics": {
                 metric.name: deltas(metric, cells[metric.by, metric.every], checked)
@@ -96,9 +102,9 @@ class Computation:
         }
         return Outcome(
             consumed=decoded.count + decoded.undecodable,
-            counted=len(counted),
-            dropped=decoded.count - len(counted) - len(duplicates) - len(rows.failures),
-            duplicates=len(duplicates),
+            counted=counted,
+            dropped=decoded.count - counted - duplicates - len(rows.failures),
+            duplicates=duplicates,
             dead=len(rows.failures) + decoded.undecodable,
             result=result,
         )
@@ -112,39 +118,38 @@ class Computation:
         fields = self._checker.fields
         if decoded.verdict is not None:
             failures = dict.fromkeys(range(decoded.count), decoded.verdict)
-            return Rows(records=[], columns={field: [] for field in fields}, names=[], failures=failures)
+            nothing = numpy.zeros(0, numpy.intp)
+            return Rows(records=nothing, columns={field: [] for field in fields}, names=[], failures=failures)
         rows = self._transform.run(decoded, fields, note)
-        if self._unseen and rows.records:
+        if self._unseen and len(rows.records):
             self._look_for_fields(rows)
         return rows
 
     def _look_for_fields(self, rows: Rows) -> None:
         """Warn, once, of fields that no row has had so far."""
         for field, use in self._unseen.items():
-            if field not in rows.names and all(value is None for value in rows.columns[field]):
+            if field not in rows.names and all(value is None for value in values(rows.columns[field])):
                 seen = ", ".join(rows.names) or "none"
                 self._warnings.append(
                     f"no row so far has the field {field!r}, which {use}; the fields seen: {seen}"
                 )
         self._unseen = {}
 
-    def _timely(self, decoded: Decoded, rows: Rows, checked: Checked, fresh: Sequence[int]) -> Sequence[int]:
+    def _timely(self, decoded: Decoded, rows: Rows, checked: Checked, fresh: Indexes) -> Indexes:
         """The rows that are not too late."""
         if self._pipeline.late is None:
             return fresh
         limit = self._pipeline.late * 1000
-        arrival = decoded.batch.arrival_ms
-        arrivals = [arrival if timestamp is None else timestamp for timestamp in decoded.timestamps]
-        return [
-            row
-            for row in fresh
-            if (time := checked.times[row]) is None or arrivals[rows.records[row]] - time <= limit
-        ]
+        stamps = recorded(decoded)
+        arrivals = numpy.where(stamps == NO_TIME, decoded.batch.arrival_ms, stamps)[rows.records[fresh]]
+        times = checked.times[fresh]
+        timely: Indexes = fresh[(times == NO_TIME) | (times >= arrivals - limit)]
+        return timely
 
-    def _cells(self, decoded: Decoded, checked: Checked, rows: Sequence[int]) -> CellsBy:
+    def _cells(self, decoded: Decoded, checked: Checked, rows: Indexes) -> CellsBy:
         retention = self._pipeline.retention
         horizon = None if retention is None else decoded.batch.arrival_ms - retention * 1000
-        times = [time for time in map(checked.times.__getitem__, rows) if time is not None]
+        times = checked.times[rows]
         cells: CellsBy = {}
         for metric in self._pipeline.metrics:
             if (metric.by, metric.every) not in cells:
@@ -156,24 +161,30 @@ class Computation:
                 )
         return cells
 
-    def _output(self, decoded: Decoded, rows: Rows, checked: Checked, kept: Sequence[int]) -> bytes | None:
+    def _output(self, decoded: Decoded, rows: Rows, checked: Checked, kept: Indexes) -> bytes | None:
         """What is kept of those rows, with the times that their retention runs from, if there is one."""
-        if not self._pipeline.rows or not kept:
+        if not self._pipeline.rows or not len(kept):
             return None
         times = None
         if self._pipeline.retention is not None:
-            arrival = decoded.batch.arrival_ms
-            found = [checked.times[row] for row in kept]
-            times = [(arrival if time is None else time) // 1000 for time in found]
+            found = checked.times[kept]
+            times = (numpy.where(found == NO_TIME, decoded.batch.arrival_ms, found) // 1000).tolist()
         return output_rows(decoded, rows.records, checked.kept, kept, times)
 
 
-def _kept(rows: Sequence[int], cells: CellsBy) -> tuple[Sequence[int], int]:
+def _kept(rows: Indexes, cells: CellsBy) -> tuple[Indexes, int]:
     """The rows that are in some cell, and how many are missing in some because their bucket has expired."""
     if all(len(part.rows) == len(rows) for part in cells.values()):
         return rows, 0
-    parts = [set(part.rows) for part in cells.values()]
-    return sorted(set.union(*parts)), len(rows) - len(set.intersection(*parts))
+    found, times = numpy.unique(numpy.concatenate([part.rows for part in cells.values()]), return_counts=True)
+    return found, len(rows) - int((times == len(cells)).sum())
+
+
+def _marked(records: Sequence[int] | Indexes, count: int) -> NDArray[numpy.bool_]:
+    """Of so many records, whether each is among these."""
+    marks = numpy.zeros(count, numpy.bool_)
+    marks[records] = True
+    return marks
 
 
 def _uses(pipeline: Pipeline) -> dict[str, str]:

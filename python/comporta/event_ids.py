@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 
+import numpy
+
 from comporta.checking import Checked
 from comporta.definition import ById
+from comporta.groups import Indexes
 from comporta.payloads import Claim
 from comporta.records import Decoded, Header
 from comporta.rows import Rows
@@ -20,18 +23,18 @@ Claims = Callable[[list[Claim]], bytes]
 
 
 def fresh_rows(
-    dedup: ById, decoded: Decoded, rows: Rows, checked: Checked, good: Sequence[int], claim: Claims
-) -> tuple[Sequence[int], int]:
+    dedup: ById, decoded: Decoded, rows: Rows, checked: Checked, good: Indexes, claim: Claims
+) -> tuple[Indexes, int]:
     """Those of the `good` rows that are no duplicates, and how many rows have no id."""
     partitions, offsets = decoded.partitions, decoded.offsets
     wanted: list[Claim | None] = []
-    for row, id in zip(good, _ids(dedup, decoded, rows, checked, good), strict=True):
-        record = rows.records[row]
+    records = rows.records[good].tolist()
+    for record, id in zip(records, _ids(dedup, decoded, checked, good, records), strict=True):
         wanted.append(None if id is None else (short(id), partitions[record], offsets[record]))
     claims = list(dict.fromkeys(each for each in wanted if each is not None))
     first = dict(zip(claims, claim(claims) if claims else b"", strict=True))
-    fresh = [row for row, each in zip(good, wanted, strict=True) if each is None or first[each]]
-    return fresh, wanted.count(None)
+    is_fresh = numpy.fromiter((each is None or first[each] for each in wanted), numpy.bool_, len(wanted))
+    return good[is_fresh], wanted.count(None)
 
 
 def short(id: bytes) -> bytes:
@@ -40,13 +43,13 @@ def short(id: bytes) -> bytes:
 
 
 def _ids(
-    dedup: ById, decoded: Decoded, rows: Rows, checked: Checked, good: Sequence[int]
+    dedup: ById, decoded: Decoded, checked: Checked, good: Indexes, records: Sequence[int]
 ) -> Iterable[bytes | None]:
     if dedup.header is not None:
         headers = decoded.headers
-        return [_in_headers(headers[rows.records[row]], dedup.header) for row in good]
-    texts = checked.texts[dedup.field or ""]
-    return [None if texts[row] == NULL else texts[row].encode() for row in good]
+        return [_in_headers(headers[record], dedup.header) for record in records]
+    texts = checked.texts[dedup.field or ""].select(good)
+    return [None if text == NULL else text.encode() for text in texts.values()]
 
 
 def _in_headers(headers: Sequence[Header], name: str) -> bytes | None:

@@ -7,7 +7,6 @@ bucket around any of them begins and ends at a date that can be said.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -20,7 +19,6 @@ MILLISECOND = timedelta(milliseconds=1)
 EARLIEST = (datetime(101, 1, 1, tzinfo=timezone.utc) - EPOCH) // MILLISECOND
 LATEST = (datetime(9900, 1, 1, tzinfo=timezone.utc) - EPOCH) // MILLISECOND - 1
 SECONDS_BELOW = 100_000_000_000  # a number below is seconds, one that is not is milliseconds
-REMEMBERED = 100_000  # distinct texts
 
 # What `datetime.fromisoformat` reads alike on every Python, and fast.
 COMMON_ISO = re.compile(
@@ -35,48 +33,11 @@ class Milliseconds(int):
 class TimeReader:
     """Reads the times of a pipeline's rows.
 
-    `time_format` is how text is written (as `datetime.strptime` has it), beside ISO 8601. Text is parsed once
-    per distinct value, as far back as it is remembered.
+    `time_format` is how text is written (as `datetime.strptime` has it), beside ISO 8601.
     """
 
     def __init__(self, time_format: str | None) -> None:
         self._format = time_format
-        self._known: dict[str | bytes | None, int | None] = {None: None}
-
-    def column(self, values: list[Any], bad: Callable[[int, str], None]) -> list[int | None]:
-        """Milliseconds of each value; None stays None.
-
-        `bad` is told the index of what cannot be understood, and why.
-        """
-        kinds = set(map(type, values))
-        if kinds <= {str, bytes, type(None)}:
-            return self._texts(values, bad)
-        if kinds <= {Milliseconds, type(None)} and all(value is None or is_time(value) for value in values):
-            return values
-        times: list[int | None] = []
-        for index, value in enumerate(values):
-            try:
-                times.append(self.read(value))
-            except (ValueError, OverflowError) as error:
-                times.append(None)
-                bad(index, str(error))
-        return times
-
-    def _texts(self, values: list[Any], bad: Callable[[int, str], None]) -> list[int | None]:
-        known = self._known
-        if len(known) > REMEMBERED:
-            self._known = known = {None: None}
-        wrong: dict[Any, str] = {}
-        for text in set(values).difference(known):
-            try:
-                known[text] = self.read(text)
-            except ValueError as error:
-                wrong[text] = str(error)
-        if wrong:
-            for index, text in enumerate(values):
-                if text in wrong:
-                    bad(index, wrong[text])
-        return list(map(known.get, values))
 
     def read(self, value: Any) -> int | None:
         """Milliseconds of one value. Raises `ValueError` in words if it cannot be understood."""

@@ -77,8 +77,8 @@ class KafkaRecords(Decoded):
         return [record.key for record in self._records]
 
     @property
-    def headers(self) -> Sequence[list[Header]]:
-        return [list(record.headers) for record in self._records]
+    def headers(self) -> Sequence[Sequence[Header]]:
+        return [record.headers for record in self._records]
 
     @property
     def timestamps(self) -> Sequence[int | None]:

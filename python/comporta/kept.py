@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from comporta.columns import Bad
+from comporta.groups import Indexes
 from comporta.payloads import OutputRows, pack
 from comporta.records import Decoded
-from comporta.values import Bad, canonical
+from comporta.values import canonical
 
 LONGEST_ROW = 256 << 10
 """Bytes that the text of a row may have: more makes a dead letter, as no store takes any number."""
@@ -29,9 +31,9 @@ def row_texts(fields: Mapping[str, Sequence[str]], bad: Bad) -> list[str]:
 
 def output_rows(
     decoded: Decoded,
-    records: Sequence[int],
+    records: Indexes,
     texts: Sequence[str],
-    kept: Sequence[int],
+    kept: Indexes,
     times: list[int] | None,
 ) -> bytes:
     """The rows `kept`, at least one, as the store takes them.
@@ -39,13 +41,13 @@ def output_rows(
     `records` has the index of the record that each row is of, `texts` the text of each; `times` are for those
     that are kept.
     """
-    offsets, indexes = decoded.offsets, _indexes(records)
+    offsets, indexes, rows = decoded.offsets, _indexes(records.tolist()), kept.tolist()
     output: OutputRows = {
         "partition": decoded.partitions[0],  # of all its records, as a replayed one is alone
-        "offsets": [offsets[records[row]] for row in kept],
-        "indexes": [indexes[row] for row in kept],
+        "offsets": [offsets[record] for record in records[kept].tolist()],
+        "indexes": [indexes[row] for row in rows],
         "times": times,
-        "rows": [texts[row] for row in kept],
+        "rows": [texts[row] for row in rows],
     }
     return pack(output)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
+from comporta.columns import Column
+from comporta.groups import Indexes
 from comporta.records import Failure
 
 
@@ -16,7 +17,7 @@ class Rows:
     fields that rows have.
     """
 
-    records: list[int]
-    columns: dict[str, list[Any]]
+    records: Indexes
+    columns: dict[str, Column]
     names: list[str]
     failures: dict[int, Failure] = field(default_factory=dict)

@@ -5,12 +5,18 @@ from __future__ import annotations
 import abc
 import inspect
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
 from operator import itemgetter
 from types import TracebackType
 from typing import Any, ClassVar
 
+import numpy
+
+from comporta.columns import values as column_values
 from comporta.errors import Hopeless, TransformError
+from comporta.groups import Indexes
 from comporta.note import Note
 from comporta.options import OWN_FOLDER
 from comporta.records import Decoded, Failure
@@ -59,27 +65,37 @@ class RecordTransform(Transform):
             inputs = list(zip(decoded.values, decoded.records(), strict=True))
         if note is not None:
             inputs = note.along(inputs, decoded.positions, decoded.batch.first, decoded.batch.next)
-        rows: list[dict[str, Any]] = []
-        records: list[int] = []
+        fields = list(fields)
+        take = _all_of(fields)
+        values: list[Any] = []  # of all fields, row by row
+        names: dict[str, None] = {}
+        not_one: dict[int, int] = {}  # records that made another number of rows
         failures: dict[int, Failure] = {}
         for index, value in enumerate(inputs):
             try:
                 made = call(value)
                 if type(made) is dict:
-                    rows.append(made.copy())  # a transform may return one dict again and again
-                    records.append(index)
-                elif made is not None:
-                    new = _rows(made)
-                    rows += new
-                    records += [index] * len(new)
+                    try:
+                        values += take(made)  # now: a transform may return one dict again and again
+                    except KeyError:  # it may be missing from other rows, too
+                        take = _some_of(fields)
+                        values += take(made)
+                    if index < NAMED:
+                        names.update(dict.fromkeys(made))
+                else:
+                    rows = [] if made is None else _rows(made)
+                    values += chain.from_iterable(map(_some_of(fields), rows))
+                    names.update(dict.fromkeys(chain.from_iterable(rows[:NAMED] if index < NAMED else ())))
+                    not_one[index] = len(rows)
             except BaseException as error:  # SystemExit too costs only the record that it was raised for
+                not_one[index] = 0
                 failures[index] = failure(error, self.function, with_traceback=len(failures) < TRACEBACKS)
                 if decoded.batch.probation and index + 1 == len(failures):
                     give_up(failures)
         return Rows(
-            records=records,
-            columns={name: _column(rows, name) for name in fields},
-            names=list(dict.fromkeys(name for row in rows[:NAMED] for name in row if type(name) is str)),
+            records=_records(decoded.count, not_one),
+            columns={name: values[place :: len(fields)] for place, name in enumerate(fields)},
+            names=[name for name in names if type(name) is str],
             failures=failures,
         )
 
@@ -98,28 +114,26 @@ class BatchTransform(Transform):
         from comporta import arrow  # brings pyarrow, which costs a process that does without it half a second
 
         batch, offsets = arrow.record_batch(decoded), decoded.offsets
-        rows = Rows(records=[], columns={name: [] for name in fields}, names=[])
+        parts: list[Rows] = []
+        failures: dict[int, Failure] = {}
+        fields = list(fields)
         ranges = [(0, decoded.count)] if decoded.count else []
         while ranges:
             first, last = ranges.pop()
             try:
                 answer = self.function(batch.slice(first, last - first))
-                made = arrow.read(answer, offsets[first:last], rows.columns)
+                part = arrow.read(answer, offsets[first:last], fields)
             except BaseException as error:
                 if last - first > 1:
                     middle = (first + last) // 2
                     ranges += [(middle, last), (first, middle)]
                     continue
-                with_traceback = len(rows.failures) < TRACEBACKS
-                rows.failures[first] = failure(error, self.function, with_traceback=with_traceback)
-                if decoded.batch.probation and last == len(rows.failures):
-                    give_up(rows.failures)
+                failures[first] = failure(error, self.function, with_traceback=len(failures) < TRACEBACKS)
+                if decoded.batch.probation and last == len(failures):
+                    give_up(failures)
             else:
-                rows.records += [first + record for record in made.records]
-                rows.names = rows.names or made.names
-                for name, values in made.columns.items():
-                    rows.columns[name] += values
-        return rows
+                parts.append(replace(part, records=part.records + first))
+        return _joined(parts, fields, failures)
 
     def arguments(self, decoded: Decoded) -> tuple[Any, ...]:
         from comporta import arrow
@@ -205,11 +219,39 @@ def _traceback(error: BaseException, trace: TracebackType | None) -> str:
         return clean("".join(traceback.format_tb(trace)), LONGEST_TRACEBACK)
 
 
-def _column(rows: Sequence[dict[str, Any]], name: str) -> list[Any]:
-    try:
-        return list(map(itemgetter(name), rows))
-    except KeyError:
-        return [row.get(name) for row in rows]
+def _all_of(fields: Sequence[str]) -> Callable[[dict[str, Any]], Sequence[Any]]:
+    """What takes these fields of a row. It raises `KeyError` where one is missing."""
+    return itemgetter(*fields) if len(fields) > 1 else _some_of(fields)
+
+
+def _some_of(fields: Sequence[str]) -> Callable[[dict[str, Any]], Sequence[Any]]:
+    """What takes these fields of a row, None where one is missing."""
+    return lambda row: list(map(row.get, fields))
+
+
+def _records(count: int, not_one: Mapping[int, int]) -> Indexes:
+    """The record of each row, where each of so many records made one, but these."""
+    records = numpy.arange(count)
+    if not not_one:
+        return records
+    rows = numpy.ones(count, numpy.intp)
+    rows[list(not_one)] = list(not_one.values())
+    return numpy.repeat(records, rows)
+
+
+def _joined(parts: Sequence[Rows], fields: Sequence[str], failures: dict[int, Failure]) -> Rows:
+    """The rows of all parts of a batch, one after another."""
+    if len(parts) == 1:
+        return replace(parts[0], failures=failures)
+    return Rows(
+        records=numpy.concatenate([numpy.zeros(0, numpy.intp), *(part.records for part in parts)]),
+        columns={
+            name: list(chain.from_iterable(column_values(part.columns[name]) for part in parts))
+            for name in fields
+        },
+        names=next((part.names for part in parts if part.names), []),
+        failures=failures,
+    )
 
 
 def _rows(made: Any) -> list[dict[str, Any]]:

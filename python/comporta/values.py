@@ -3,17 +3,11 @@
 Numbers are one type: 200 and 200.0 are both `200`; `true` is not 1, and `"1"` is not 1. NaN is null, a
 datetime is ISO 8601 text in UTC, bytes are the text that they hold in UTF-8. Whatever else there is has no
 canonical text.
-
-The functions on columns are called once for a batch, and look at each distinct value, not at each value,
-where they can. They tell `bad` the index of each value that cannot be used, and why; what the column has
-there then means nothing.
 """
 
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from json.encoder import encode_basestring
@@ -25,44 +19,6 @@ from comporta.scalars import shown, unwrapped
 NULL = "null"
 GREATEST = 2**1024
 """No number may be as great as that: one that cannot be said as a float."""
-
-Bad = Callable[[int, str], None]
-
-# In columns of these types alone, Python's equality (in which True is 1, and b"1" is not "1") is good enough.
-COMPARABLE: tuple[set[type], ...] = ({str, int, type(None)}, {bytes, type(None)}, {bool, type(None)})
-
-
-def text_column(values: Sequence[Any], bad: Bad) -> list[str]:
-    """The canonical text of each value."""
-    kinds = set(map(type, values))
-    comparable = any(kinds <= comparable for comparable in COMPARABLE)
-    keys: Sequence[Any] = values if comparable else list(zip(map(type, values), values, strict=True))
-    try:
-        distinct = dict(zip(keys, values, strict=True))
-    except TypeError:  # something that has no hash: a list, say
-        return [_text_or_bad(index, value, bad) for index, value in enumerate(values)]
-    texts: dict[Any, str] = {}
-    wrong: dict[Any, str] = {}
-    for key, value in distinct.items():
-        try:
-            texts[key] = canonical(value)
-        except ValueError as error:
-            texts[key], wrong[key] = NULL, str(error)
-    if wrong:
-        for index, key in enumerate(keys):
-            if key in wrong:
-                bad(index, wrong[key])
-    return list(map(texts.__getitem__, keys))
-
-
-def number_column(values: Sequence[Any], bad: Bad) -> Sequence[int | float | None]:
-    """Each value as a finite int or float, None where there is none."""
-    kinds = set(map(type, values))
-    if kinds <= {int, float, type(None)} and _all_finite(
-        values if type(None) not in kinds else filter(_is_there, values)
-    ):
-        return values
-    return [_number_or_bad(index, value, bad) for index, value in enumerate(values)]
 
 
 def canonical(value: Any) -> str:
@@ -156,37 +112,3 @@ def _text(value: str) -> str:
                 f"{shown(value)} has lone surrogates, which are no text; decode with errors='replace'"
             ) from None
     return encode_basestring(value)
-
-
-def _text_or_bad(index: int, value: Any, bad: Bad) -> str:
-    try:
-        return canonical(value)
-    except ValueError as error:
-        bad(index, str(error))
-        return NULL
-
-
-def _number_or_bad(index: int, value: Any, bad: Bad) -> int | float | None:
-    value = unwrapped(value)
-    if value is None:
-        return None
-    try:
-        number = plain_number(value)
-        if not -GREATEST < number < GREATEST:
-            raise ValueError(f"{shown(number)} is not a finite number; return None where there is no value")
-    except ValueError as error:
-        bad(index, str(error))
-        return None
-    return number
-
-
-def _is_there(value: Any) -> bool:
-    return value is not None
-
-
-def _all_finite(values: Iterable[int | float]) -> bool:
-    """Whether numbers are surely all finite: NaN and infinity leave their trace in the sum of sizes."""
-    try:
-        return sum(map(abs, values)) <= sys.float_info.max
-    except OverflowError:
-        return False

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
+from batches import states
 from steps import assigned, generation, metric, output
 from steps import letter as dead_letter
 
@@ -148,7 +149,7 @@ class Owner:
                     keys=keys,
                     deltas=[
                         events.pack(state)
-                        for state in events.batch(range(len(counted)), places, len(counted))
+                        for state in (states(events, range(len(counted)), places) if counted else [])
                     ],
                 ),
             },

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any
@@ -13,13 +13,14 @@ import polars
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from batches import Plain, plain
 
-from comporta.arrow import read, record_batch
+from comporta import arrow
+from comporta.arrow import record_batch
 from comporta.errors import Hopeless, TransformError
 from comporta.formats import decode
 from comporta.payloads import pack
 from comporta.records import Batch, Decoded
-from comporta.rows import Rows
 from comporta.transform import BatchTransform
 
 NOON = datetime(2015, 5, 17, 12, tzinfo=timezone.utc)
@@ -32,8 +33,12 @@ def lines(*values: bytes, probation: bool = False) -> Decoded:
     )
 
 
-def run(function: Any, *values: bytes, fields: tuple[str, ...] = ("a",), probation: bool = False) -> Rows:
-    return BatchTransform(function).run(lines(*values, probation=probation), fields)
+def run(function: Any, *values: bytes, fields: tuple[str, ...] = ("a",), probation: bool = False) -> Plain:
+    return plain(BatchTransform(function).run(lines(*values, probation=probation), fields))
+
+
+def read(made: Any, offsets: Sequence[int], fields: Sequence[str]) -> Plain:
+    return plain(arrow.read(made, offsets, fields))
 
 
 def test_a_batch_has_exactly_the_columns_promised() -> None:
@@ -164,6 +169,10 @@ def test_anything_else_is_an_error_that_says_what_to_return(made: Any, words: st
         (pandas.Series([pandas.Timestamp(NOON), pandas.NaT]), [NOON, None]),
         (polars.Series([NOON.replace(tzinfo=None), None]), [NOON, None]),
         (pa.array([float("inf")]), [float("inf")]),
+        (pa.array(["b", None, "a", "b"]).dictionary_encode(), ["b", None, "a", "b"]),
+        (pa.chunked_array([["a", "b"], ["b"]]), ["a", "b", "b"]),
+        (pa.array([[1], None]), [[1], None]),
+        (pa.nulls(2), [None, None]),
     ],
 )
 def test_values_are_python_s_own_and_gaps_are_none(column: Any, expected: list[Any]) -> None:

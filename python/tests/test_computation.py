@@ -536,3 +536,15 @@ def test_the_example_log_is_counted_as_by_hand() -> None:
     [[path, rows]] = Counter(word[6].decode() for word in words).most_common(1)
     [found] = values(made, outcome, "pages")[0, "[]"]
     assert (found["item"], found["estimate"]) == (path, rows)
+
+
+def test_a_number_that_a_batch_transform_s_rows_share_makes_letters_of_all_of_them() -> None:
+    made = c.Pipeline("p", metrics=[c.sum("s", of="x")])
+
+    @made.transform_batch
+    def parse(batch: pa.RecordBatch) -> pa.Table:
+        return pa.table({"x": pa.array(["one", None, "one"], pa.string())})
+
+    outcome = run(made, of_records({}, {}, {}))
+    assert ends(outcome) == (1, 0, 0, 2)
+    assert "not a number" in errors(outcome)[0]

@@ -7,17 +7,15 @@ import numpy
 import pandas
 import pyarrow
 import pytest
+from batches import refuse, times
 from hypothesis import given
 from hypothesis import strategies as st
 
 from comporta.event_time import EARLIEST, LATEST, Milliseconds, TimeReader, parse_iso, to_datetime, to_text
+from comporta.times import Times
 
 NOON = datetime(2015, 5, 17, 12, 0, tzinfo=timezone.utc)
 NOON_MS = int(NOON.timestamp()) * 1000
-
-
-def refuse(index: int, why: str) -> None:
-    raise AssertionError(f"{index}: {why}")
 
 
 @pytest.mark.parametrize(
@@ -50,13 +48,13 @@ def refuse(index: int, why: str) -> None:
     ],
 )
 def test_every_way_to_say_noon(value: Any) -> None:
-    assert TimeReader(None).column([value], refuse) == [NOON_MS]
-    assert TimeReader(None).column([value, None, value], refuse) == [NOON_MS, None, NOON_MS]
+    assert times(Times(None), [value]) == [NOON_MS]
+    assert times(Times(None), [value, None, value]) == [NOON_MS, None, NOON_MS]
 
 
 @pytest.mark.parametrize("value", [None, pandas.NaT, pandas.NA, numpy.datetime64("NaT", "ns")])
 def test_what_is_missing_is_none(value: Any) -> None:
-    assert TimeReader(None).column([value], refuse) == [None]
+    assert times(Times(None), [value]) == [None]
 
 
 @pytest.mark.parametrize(
@@ -92,13 +90,13 @@ def test_what_is_missing_is_none(value: Any) -> None:
 )
 def test_what_cannot_be_understood_is_told_and_the_rest_is_read(value: Any) -> None:
     told: dict[int, str] = {}
-    assert TimeReader(None).column([NOON_MS, value, "2015-05-17T12:00Z"], told.__setitem__) == [
+    assert times(Times(None), [NOON_MS, value, "2015-05-17T12:00Z"], told.__setitem__) == [
         NOON_MS,
         None,
         NOON_MS,
     ]
     assert list(told) == [1]
-    assert TimeReader(None).column([value], told.__setitem__) == [None]
+    assert times(Times(None), [value], told.__setitem__) == [None]
     assert told[0] == told[1]
     assert told[0].startswith("time ")
 
@@ -112,10 +110,10 @@ def test_a_number_is_seconds_below_1e11_and_milliseconds_from_there() -> None:
 
 
 def test_text_is_read_by_its_format_or_as_iso() -> None:
-    reader = TimeReader("%d/%b/%Y:%H:%M:%S %z")
+    reader = Times("%d/%b/%Y:%H:%M:%S %z")
     texts = ["17/May/2015:14:00:00 +0200", "2015-05-17T12:00:00Z", "17/Mai/2015"]
     told: dict[int, str] = {}
-    assert reader.column(texts, told.__setitem__) == [NOON_MS, NOON_MS, None]
+    assert times(reader, texts, told.__setitem__) == [NOON_MS, NOON_MS, None]
     assert told == {2: "time '17/Mai/2015' is neither '%d/%b/%Y:%H:%M:%S %z' nor ISO 8601"}
 
 
@@ -131,21 +129,21 @@ def test_text_is_parsed_once_per_distinct_value(monkeypatch: pytest.MonkeyPatch)
         return parse_iso(text)
 
     monkeypatch.setattr("comporta.event_time.parse_iso", counting)
-    reader = TimeReader(None)
+    reader = Times(None)
     reader.column(["2015-05-17T12:00Z"] * 1000, refuse)
     reader.column(["2015-05-17T12:00Z", "2015-05-17T12:01Z"], refuse)
     assert parsed == ["2015-05-17T12:00Z", "2015-05-17T12:01Z"]
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("comporta.event_time.REMEMBERED", 10)
-    reader = TimeReader(None)
+    monkeypatch.setattr("comporta.times.REMEMBERED", 10)
+    reader = Times(None)
     for day in range(1, 29):
-        assert reader.column([f"2015-02-{day:02}", None], refuse) == [
+        assert times(reader, [f"2015-02-{day:02}", None]) == [
             (datetime(2015, 2, day, tzinfo=timezone.utc).timestamp() * 1000),
             None,
         ]
-    assert len(reader._known) <= 12
+    assert len(reader._known) <= 10
 
 
 @given(st.datetimes(min_value=datetime(101, 1, 1), max_value=datetime(9899, 12, 31)))

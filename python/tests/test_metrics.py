@@ -9,6 +9,7 @@ from itertools import chain, pairwise
 from typing import Any
 
 import pytest
+from batches import states
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,16 +33,9 @@ METRICS: list[Metric[Any]] = [
 NUMBERS = st.integers() | st.integers(-100, 100) | st.floats(allow_nan=False, allow_infinity=False)
 
 
-def prepared(metric: Metric[Any], values: list[Any]) -> list[Any]:
-    """Values as the computation gives them to the metric."""
-    if metric.takes.value != "texts":
-        return values
-    return [canonical(value) for value in values]
-
-
 def state(metric: Metric[Any], values: list[Any]) -> Any:
     """The state of one group, after a trip through its packed form."""
-    [made] = metric.batch([0] * len(values), prepared(metric, values), 1)
+    [made] = states(metric, [0] * len(values), values)
     return metric.unpack(unpack(pack(metric.pack(made))))
 
 
@@ -120,8 +114,7 @@ def test_merging_in_any_grouping_is_the_same(metric: Metric[Any]) -> None:
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.kind)
 def test_each_group_has_its_own_state(metric: Metric[Any]) -> None:
     groups, values = [0, 1, 0, 2, 1, 0], [5, 6, 7, 8.5, 6, 5]
-    states = metric.batch(groups, prepared(metric, values), 3)
-    for group, made in enumerate(states):
+    for group, made in enumerate(states(metric, groups, values)):
         own = [value for index, value in zip(groups, values, strict=True) if index == group]
         assert shown(metric, made) == expected(metric.kind, own)
 
@@ -172,8 +165,7 @@ def test_numbers_of_any_size_are_packed(value: int | float) -> None:
 def test_distinct_of_many_is_within_what_it_says() -> None:
     metric = c.distinct("visitors", of="ip")
     for count in (256, 257, 1000, 20_000):
-        texts = [canonical(f"10.0.{n}") for n in range(count)]
-        [made] = metric.batch([0] * count, texts, 1)
+        [made] = states(metric, [0] * count, [f"10.0.{n}" for n in range(count)])
         assert metric.value(made) == pytest.approx(count, rel=0 if count <= 256 else 0.06)
         assert len(pack(metric.pack(made))) < 2500
 

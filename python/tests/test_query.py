@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from batches import states
 from steps import assigned, definition, generation, metric, step
 
 from comporta.errors import DefinitionError, StoreError, UsageError
@@ -31,7 +32,7 @@ def counted(sink: Sink) -> Sink:
     sink.install(new, instead_of=None)
     one, two, three = sink.open(new.id, [assigned("file-1"), assigned("file-2"), assigned("replay")])
     visitors: Any = from_definition(VISITORS)
-    first, second = visitors.batch([0, 0, 1, 1], ['"1.1.1.1"', '"1.1.1.2"', '"1.1.1.2"', '"1.1.1.3"'], 2)
+    first, second = states(visitors, [0, 0, 1, 1], ["1.1.1.1", "1.1.1.2", "1.1.1.2", "1.1.1.3"])
     snapshots = [
         step(
             one,

@@ -7,11 +7,11 @@ import sys
 from typing import Any
 
 import pytest
+from batches import Plain, plain
 
 from comporta.errors import Hopeless
 from comporta.formats import decode
 from comporta.records import Batch, Decoded, Record
-from comporta.rows import Rows
 from comporta.transform import LONGEST_TRACEBACK, TRACEBACKS, RecordTransform
 
 
@@ -20,8 +20,8 @@ def decoded(*values: bytes, probation: bool = False) -> Decoded:
     return decode(Batch("lines", "file-1", "a.log", 0, 0, len(text), arrival_ms=1, probation=probation), text)
 
 
-def run(function: Any, *values: bytes, fields: tuple[str, ...] = ("a",), probation: bool = False) -> Rows:
-    return RecordTransform(function).run(decoded(*values, probation=probation), fields)
+def run(function: Any, *values: bytes, fields: tuple[str, ...] = ("a",), probation: bool = False) -> Plain:
+    return plain(RecordTransform(function).run(decoded(*values, probation=probation), fields))
 
 
 def test_a_dict_is_a_row() -> None:
@@ -66,7 +66,9 @@ def test_one_dict_returned_again_and_again_is_a_row_each_time() -> None:
 
 
 @pytest.mark.parametrize(
-    "made", [1, "text", b"bytes", (), ({},), {1}, True, [1], [{}, None], iter([{}]), object()], ids=repr
+    "made",
+    [1, "text", b"bytes", (), ({},), {1}, True, [1], [{}, None], iter([{}]), object()],
+    ids=lambda made: type(made).__name__,
 )
 def test_anything_else_is_a_failure_of_that_record(made: Any) -> None:
     rows = run(lambda value: {"a": 1} if value == b"good" else made, b"bad", b"good")

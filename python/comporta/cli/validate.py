@@ -14,6 +14,7 @@ import click
 
 from comporta.cli import options, output
 from comporta.cli.options import PipelineFile, option
+from comporta.columns import values
 from comporta.computation import Computation
 from comporta.connection import MAX_FRAME
 from comporta.definition import Pipeline
@@ -135,10 +136,10 @@ def show_first(pipeline: Pipeline, batch: Batch, payload: bytes | memoryview) ->
             click.echo(f"  -> dead letter: {output.printable(letters[0]['error'])}")
             continue
         rows = pipeline.runner().run(line, names)
-        for row in zip(*rows.columns.values(), strict=True):
+        for row in zip(*map(values, rows.columns.values()), strict=True):
             shown = {name: item for name, item in zip(rows.columns, row, strict=True) if item is not None}
             click.echo(f"  -> {json.dumps(shown, default=str, ensure_ascii=False)}")
-        if not rows.records:
+        if not len(rows.records):
             click.echo("  -> dropped")
 
 

@@ -9,11 +9,14 @@ summed up in any order.
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from enum import Enum
-from typing import Any, ClassVar, Generic, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypedDict, TypeVar
 
 from comporta import options
+
+if TYPE_CHECKING:  # only workers have numpy, which costs a process 0.1 s
+    from comporta.groups import Grouping
 
 State = TypeVar("State")
 
@@ -33,8 +36,8 @@ class Takes(Enum):
     """What a metric is given of the field that it is `of`."""
 
     NOTHING = "nothing"  # it counts rows
-    NUMBERS = "numbers"  # finite ints and floats
-    TEXTS = "texts"  # values as canonical JSON text, so that equal values are equal text
+    NUMBERS = "numbers"  # an array of finite numbers: of int64, of float64, or of Python's ints and floats
+    TEXTS = "texts"  # a grouping by value, the identities being canonical JSON text
 
 
 class Metric(abc.ABC, Generic[State]):
@@ -76,11 +79,10 @@ class Metric(abc.ABC, Generic[State]):
         return f"<{self.kind} {self.name!r}>"
 
     @abc.abstractmethod
-    def batch(self, groups: Sequence[int], values: Sequence[Any], count: int) -> list[State]:
-        """A new state for each of the groups 0 to `count` - 1.
+    def batch(self, groups: Grouping, values: Any) -> list[State]:
+        """A new state for each of the groups.
 
-        `groups` has a row's group, `values` what the metric takes of it (nothing is None in it, and it is not
-        looked at if the metric takes nothing). Every group has at least one row.
+        `values` are what the metric takes of the same rows, each of which has one. Every group has a row.
         """
 
     @abc.abstractmethod
@@ -98,11 +100,3 @@ class Metric(abc.ABC, Generic[State]):
     @abc.abstractmethod
     def value(self, state: State) -> Any:
         """The state's result as JSON holds it."""
-
-
-def split(groups: Sequence[int], values: Sequence[Any], count: int) -> list[list[Any]]:
-    """The values of each group."""
-    lists: list[list[Any]] = [[] for _ in range(count)]
-    for group, value in zip(groups, values, strict=True):
-        lists[group].append(value)
-    return lists

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from comporta.metrics.contract import Metric, Takes
+
+if TYPE_CHECKING:
+    from comporta.groups import Grouping
 
 
 class Count(Metric[int]):
@@ -24,9 +26,8 @@ class Count(Metric[int]):
     def __init__(self, name: str, *, by: str | Iterable[str] = (), every: str | None = None) -> None:
         super().__init__(name, of=None, by=by, every=every)
 
-    def batch(self, groups: Sequence[int], values: Sequence[Any], count: int) -> list[int]:
-        rows = Counter(groups)
-        return [rows[group] for group in range(count)]
+    def batch(self, groups: Grouping, values: None) -> list[int]:
+        return groups.sizes()
 
     def merge(self, state: int, delta: int) -> int:
         return state + delta

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Union
 
 import xxhash
@@ -11,6 +11,8 @@ from comporta.metrics.contract import Metric, Takes
 
 if TYPE_CHECKING:  # imported where it is used: it brings numpy, which costs every process 0.1 s
     from datasketches import cpc_sketch
+
+    from comporta.groups import Grouping
 
 LG_K = 11  # 2,048 bins
 EXACT = 256  # hashes, of 9 bytes packed; a full sketch takes half as much
@@ -39,11 +41,11 @@ class Distinct(Metric[Seen]):
     def __init__(self, name: str, *, of: str, by: str | Iterable[str] = (), every: str | None = None) -> None:
         super().__init__(name, of=of, by=by, every=every)
 
-    def batch(self, groups: Sequence[int], values: Sequence[Any], count: int) -> list[Seen]:
-        seen: list[set[int]] = [set() for _ in range(count)]
-        digest = xxhash.xxh3_64_intdigest
-        for group, text in set(zip(groups, values, strict=True)):
-            seen[group].add(digest(text.encode()))
+    def batch(self, groups: Grouping, values: Grouping) -> list[Seen]:
+        seen: list[set[int]] = [set() for _ in groups.identities]
+        hashes = [xxhash.xxh3_64_intdigest(text.encode()) for text in values.identities]
+        for group, text in groups.pairs(values).identities:
+            seen[group].add(hashes[text])
         return [_fit(hashes) for hashes in seen]
 
     def merge(self, state: Seen, delta: Seen) -> Seen:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from comporta.metrics.contract import Metric, Takes, split
+from comporta.metrics.contract import Metric, Takes
 from comporta.metrics.numbers import Number, pack_number, plain, unpack_number
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from comporta.groups import Grouping
 
 
 class Extreme(Metric[Number]):
@@ -19,8 +24,8 @@ class Extreme(Metric[Number]):
     def __init__(self, name: str, *, of: str, by: str | Iterable[str] = (), every: str | None = None) -> None:
         super().__init__(name, of=of, by=by, every=every)
 
-    def batch(self, groups: Sequence[int], values: Sequence[Any], count: int) -> list[Number]:
-        return [plain(self.choose(numbers)) for numbers in split(groups, values, count)]
+    def batch(self, groups: Grouping, values: NDArray[Any]) -> list[Number]:
+        return [plain(self.choose(numbers.tolist())) for numbers in groups.split(values)]
 
     def merge(self, state: Number, delta: Number) -> Number:
         return self.choose((state, delta))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from comporta.metrics.contract import Metric, Takes
 from comporta.metrics.numbers import Exact, Number, pack_number, unpack_number
 from comporta.metrics.sum import sums
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from comporta.groups import Grouping
 
 Average = tuple[Exact, int]
 
@@ -28,9 +32,8 @@ class Mean(Metric[Average]):
     def __init__(self, name: str, *, of: str, by: str | Iterable[str] = (), every: str | None = None) -> None:
         super().__init__(name, of=of, by=by, every=every)
 
-    def batch(self, groups: Sequence[int], values: Sequence[Any], count: int) -> list[Average]:
-        rows = Counter(groups)
-        return [(total, rows[group]) for group, total in enumerate(sums(groups, values, count))]
+    def batch(self, groups: Grouping, values: NDArray[Any]) -> list[Average]:
+        return list(zip(sums(groups, values), groups.sizes(), strict=True))
 
     def merge(self, state: Average, delta: Average) -> Average:
         return state[0].plus(delta[0]), state[1] + delta[1]

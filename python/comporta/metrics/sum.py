@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-from comporta.metrics.contract import Metric, Takes, split
+from comporta.metrics.contract import Metric, Takes
 from comporta.metrics.numbers import Exact, Number, exact_sum, pack_number, unpack_number
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from comporta.groups import Grouping
+
+WHOLE = 2**53
+"""Floats up to that, which are whole, add up exactly to floats up to that."""
 
 
 class Sum(Metric[Exact]):
@@ -24,8 +32,8 @@ class Sum(Metric[Exact]):
     def __init__(self, name: str, *, of: str, by: str | Iterable[str] = (), every: str | None = None) -> None:
         super().__init__(name, of=of, by=by, every=every)
 
-    def batch(self, groups: Sequence[int], values: Sequence[Any], count: int) -> list[Exact]:
-        return sums(groups, values, count)
+    def batch(self, groups: Grouping, values: NDArray[Any]) -> list[Exact]:
+        return sums(groups, values)
 
     def merge(self, state: Exact, delta: Exact) -> Exact:
         return state.plus(delta)
@@ -41,11 +49,17 @@ class Sum(Metric[Exact]):
         return state.rounded()
 
 
-def sums(groups: Sequence[int], values: Sequence[Number], count: int) -> list[Exact]:
+def sums(groups: Grouping, values: NDArray[Any]) -> list[Exact]:
     """The exact sum of each group."""
-    if set(map(type, values)) <= {int}:
-        totals = [0] * count
-        for group, value in zip(groups, values, strict=True):
-            totals[group] += value  # type: ignore[assignment]
-        return [Exact(total, 0) for total in totals]
-    return [exact_sum(numbers) for numbers in split(groups, values, count)]
+    import numpy
+
+    if len(values) and values.dtype != object and _add_up(values):
+        totals = numpy.bincount(groups.indexes, values, len(groups.identities))
+        return [Exact(total, 0) for total in totals.astype(numpy.int64).tolist()]
+    return [exact_sum(numbers.tolist()) for numbers in groups.split(values)]
+
+
+def _add_up(values: NDArray[Any]) -> bool:
+    """Whether numbers are whole, and so small that any sum of them is exact in floats."""
+    greatest = max(-values.min().item(), values.max().item())
+    return greatest * len(values) <= WHOLE and (values.dtype.kind == "i" or bool((values % 1 == 0).all()))

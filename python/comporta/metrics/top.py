@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Union
 
 from comporta import options
@@ -12,6 +12,8 @@ from comporta.metrics.contract import Metric, Takes
 
 if TYPE_CHECKING:  # imported where it is used: it brings numpy, which costs every process 0.1 s
     from datasketches import frequent_strings_sketch
+
+    from comporta.groups import Grouping
 
 LG_MAX = 12
 EXACT = 3 * 2**LG_MAX // 4  # as many different values as the sketch holds before it forgets any
@@ -49,10 +51,11 @@ class Top(Metric[Frequent]):
         super().__init__(name, of=of, by=by, every=every)
         self.k: int = options.whole(k, "k", 1, MOST)
 
-    def batch(self, groups: Sequence[int], values: Sequence[Any], count: int) -> list[Frequent]:
-        counters: list[Counter[str]] = [Counter() for _ in range(count)]
-        for (group, text), rows in Counter(zip(groups, values, strict=True)).items():
-            counters[group][text] = rows
+    def batch(self, groups: Grouping, values: Grouping) -> list[Frequent]:
+        counters: list[Counter[str]] = [Counter() for _ in groups.identities]
+        pairs = groups.pairs(values)
+        for (group, text), rows in zip(pairs.identities, pairs.sizes(), strict=True):
+            counters[group][values.identities[text]] = rows
         return [_fit(counter) for counter in counters]
 
     def merge(self, state: Frequent, delta: Frequent) -> Frequent:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from comporta.columns import Column
-from comporta.groups import Indexes
 from comporta.records import Failure
+
+if TYPE_CHECKING:
+    from comporta.columns import Column
+    from comporta.groups import Indexes
 
 
 @dataclass

@@ -14,14 +14,16 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from comporta.computation import Computation, Outcome
 from comporta.definition import Pipeline
 from comporta.event_time import to_datetime
 from comporta.loading import load
 from comporta.payloads import Claim, Letter, SourceRecord, pack, unpack
 from comporta.records import Batch
+
+if TYPE_CHECKING:
+    from comporta.computation import Computation, Outcome
 
 Group = tuple[Any, ...]
 """The start of a bucket (a `datetime` in UTC, None for a metric without `every`), then the values of `by`."""
@@ -66,7 +68,7 @@ def run(pipeline: Pipeline | str, values: Iterable[bytes | str | None]) -> Run:
     records = [_record(offset, value) for offset, value in enumerate(values)]
     now = int(time.time() * 1000)
     batch = Batch("records", "test", "test", base=0, first=0, next=len(records), arrival_ms=now)
-    computation = Computation(pipeline)
+    computation = _computation(pipeline)
     return Run(pipeline, computation.run(computation.decode(batch, pack(records)), _claim))
 
 
@@ -106,7 +108,13 @@ def rerun(pipeline: Pipeline | str, letter: Letter) -> Run:
 
     if isinstance(pipeline, str):
         pipeline = load(pipeline)
-    return Run(pipeline, Computation(pipeline).run(letters.decoded(letter), _claim))
+    return Run(pipeline, _computation(pipeline).run(letters.decoded(letter), _claim))
+
+
+def _computation(pipeline: Pipeline) -> Computation:
+    from comporta.computation import Computation  # it brings numpy, which costs 0.1 s
+
+    return Computation(pipeline)
 
 
 def _record(offset: int, value: bytes | str | None) -> SourceRecord:

@@ -10,18 +10,17 @@ from dataclasses import replace
 from itertools import chain
 from operator import itemgetter
 from types import TracebackType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy
-
-from comporta.columns import values as column_values
 from comporta.errors import Hopeless, TransformError
-from comporta.groups import Indexes
 from comporta.note import Note
 from comporta.options import OWN_FOLDER
 from comporta.records import Decoded, Failure
 from comporta.rows import Rows
 from comporta.scalars import clean, shown
+
+if TYPE_CHECKING:  # imported where it is used: it brings numpy, which costs every process 0.1 s
+    from comporta.groups import Indexes
 
 HOPELESS = 1000  # failures in a row, when nothing of the pipeline has ever succeeded
 TRACEBACKS = 1000  # of a batch; those of a million records would not fit into a frame
@@ -231,6 +230,8 @@ def _some_of(fields: Sequence[str]) -> Callable[[dict[str, Any]], Sequence[Any]]
 
 def _records(count: int, not_one: Mapping[int, int]) -> Indexes:
     """The record of each row, where each of so many records made one, but these."""
+    import numpy
+
     records = numpy.arange(count)
     if not not_one:
         return records
@@ -241,13 +242,16 @@ def _records(count: int, not_one: Mapping[int, int]) -> Indexes:
 
 def _joined(parts: Sequence[Rows], fields: Sequence[str], failures: dict[int, Failure]) -> Rows:
     """The rows of all parts of a batch, one after another."""
+    import numpy
+
+    from comporta.columns import values
+
     if len(parts) == 1:
         return replace(parts[0], failures=failures)
     return Rows(
         records=numpy.concatenate([numpy.zeros(0, numpy.intp), *(part.records for part in parts)]),
         columns={
-            name: list(chain.from_iterable(column_values(part.columns[name]) for part in parts))
-            for name in fields
+            name: list(chain.from_iterable(values(part.columns[name]) for part in parts)) for name in fields
         },
         names=next((part.names for part in parts if part.names), []),
         failures=failures,

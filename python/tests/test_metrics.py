@@ -52,8 +52,7 @@ def expected(kind: str, values: list[Any]) -> Any:
     if kind == "sum":
         return float_or_int(sum(exact, Fraction()))
     if kind == "mean":
-        mean = sum(exact, Fraction()) / len(exact)
-        return float(mean) if abs(mean) < 2**1023 else float_or_int(mean)
+        return nearest(sum(exact, Fraction()) / len(exact))
     if kind in ("min", "max"):
         return min(values) if kind == "min" else max(values)
     if kind == "distinct":
@@ -70,8 +69,12 @@ def expected(kind: str, values: list[Any]) -> Any:
 
 
 def float_or_int(value: Fraction) -> int | float:
+    return int(value) if value.denominator == 1 else nearest(value)
+
+
+def nearest(value: Fraction) -> int | float:
     try:
-        return int(value) if value.denominator == 1 else float(value)
+        return float(value)
     except OverflowError:
         return math.floor(value)
 

@@ -1,0 +1,1 @@
+"""The systems that do the job: each module defines one or more."""

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import pkgutil
 from collections.abc import Sequence
-from types import ModuleType
 from typing import TypeVar
 
+from comporta.catalogue import classes
 from comporta.chaos import faults, workloads
 from comporta.chaos.fault import Fault
 from comporta.chaos.workload import Kind, Workload
@@ -19,12 +16,12 @@ Kept = TypeVar("Kept", Fault, Workload)
 
 def all_workloads() -> dict[str, type[Workload]]:
     """Every workload by its name."""
-    return _found(workloads, Workload)  # type: ignore[type-abstract]
+    return classes(workloads, Workload)  # type: ignore[type-abstract]
 
 
 def all_faults() -> dict[str, type[Fault]]:
     """Every fault by its name."""
-    return _found(faults, Fault)  # type: ignore[type-abstract]
+    return classes(faults, Fault)  # type: ignore[type-abstract]
 
 
 def chosen(names: Sequence[str] | None, known: dict[str, type[Kept]], kind: Kind) -> list[type[Kept]]:
@@ -41,13 +38,3 @@ def chosen(names: Sequence[str] | None, known: dict[str, type[Kept]], kind: Kind
             right = " or ".join(known[name].systems)
             raise UsageError(f"{name!r} is for a system that is {right}, not {kind}")
     return [known[name] for name in dict.fromkeys(names)]
-
-
-def _found(package: ModuleType, base: type[Kept]) -> dict[str, type[Kept]]:
-    found = {}
-    for module in sorted(module.name for module in pkgutil.iter_modules(package.__path__)):
-        loaded = importlib.import_module(f"{package.__name__}.{module}")
-        for value in vars(loaded).values():
-            if inspect.isclass(value) and issubclass(value, base) and "name" in vars(value):
-                found[value.name] = value
-    return found

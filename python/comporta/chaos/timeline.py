@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from comporta import pictures
 from comporta.chaos.trial import Trial
 
 SMOOTHED = 5  # samples over which a rate is taken
@@ -11,13 +12,9 @@ SMOOTHED = 5  # samples over which a rate is taken
 
 def draw(trial: Trial, path: Path) -> bool:
     """Write the timeline as SVG. False where matplotlib, which draws it, is not installed."""
-    try:
-        from matplotlib.backends.backend_svg import FigureCanvasSVG
-        from matplotlib.figure import Figure
-    except ImportError:
+    figure = pictures.figure(12, 5)
+    if figure is None:
         return False
-    figure = Figure(figsize=(12, 5), layout="constrained")
-    FigureCanvasSVG(figure)
     axes = figure.add_subplot()
     for name, colour, which in (("acknowledged", "#999999", 1), ("durable", "#1f6fb4", 2)):
         times, rates = _rates(trial, which)

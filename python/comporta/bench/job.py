@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 LINE = re.compile(rb'\S+ \S+ \S+ \[([^\]]+)\] "(\S+) (\S+)[^"]*" (\d{3}) (\d+|-)')
 TIME_FORMAT = "%d/%b/%Y:%H:%M:%S %z"
+SPREAD = 7919  # a prime, so that paths come in no order, and as many lines as paths have each once
 MINUTES = 10  # over which the lines are spread
 START = datetime(2015, 5, 17, 10, tzinfo=timezone.utc)
 SAMPLE = Path(__file__).with_name("access.log")
@@ -36,11 +37,13 @@ def parse(line: bytes) -> tuple[int, int, str, int]:
     return minute(time), int(status), method.decode(), 0 if size == b"-" else int(size)
 
 
-def path(line: bytes) -> str:
-    """The path of a line that `parse` has accepted."""
+def parse_with_path(line: bytes) -> tuple[int, int, str, int, str]:
+    """What `parse` gives, and the path. Raises `ValueError`."""
     match = LINE.match(line)
-    assert match is not None
-    return match[3].decode()
+    if match is None:
+        raise ValueError("not a line of the combined format")
+    time, method, path, status, size = match.groups()
+    return minute(time), int(status), method.decode(), 0 if size == b"-" else int(size), path.decode()
 
 
 @lru_cache(maxsize=4096)
@@ -63,11 +66,11 @@ PLAIN = Shape()
 
 def generate(seed: int, lines: int, shape: Shape = PLAIN) -> Iterator[bytes]:
     """Lines of the sample in an order by chance, their times moved to be spread evenly over `MINUTES`."""
-    for number, (line, time, chance) in enumerate(_drawn(seed, lines)):
+    for number, (line, time) in enumerate(_drawn(seed, lines)):
         request = line.request
         if shape.paths:
             method, _, version = request.split(b" ")
-            request = b"%b /articles/%d %b" % (method, int(chance * shape.paths), version)
+            request = b"%b /articles/%d %b" % (method, number * SPREAD % shape.paths, version)
         made = b'%b[%b] "%b"%b' % (line.before, time[0], request, line.after)
         yield b"%b %016x" % (made, number) if shape.ids else made
 
@@ -75,7 +78,7 @@ def generate(seed: int, lines: int, shape: Shape = PLAIN) -> Iterator[bytes]:
 def expected(seed: int, lines: int) -> Totals:
     """What is right for the lines of a seed, whatever their shape; found without any regular expression."""
     totals: Totals = {}
-    for line, (_, start), _ in _drawn(seed, lines):
+    for line, (_, start) in _drawn(seed, lines):
         group = (start, line.status, line.method)
         count, size = totals.get(group, (0, 0))
         totals[group] = count + 1, size + line.size
@@ -91,8 +94,8 @@ class _Line(NamedTuple):
     size: int
 
 
-def _drawn(seed: int, lines: int) -> Iterator[tuple[_Line, tuple[bytes, int], float]]:
-    """For each line: one of the sample, its new time as text and the start of its minute, and a chance."""
+def _drawn(seed: int, lines: int) -> Iterator[tuple[_Line, tuple[bytes, int]]]:
+    """For each line: one of the sample, and its new time, as text and as the start of its minute."""
     sample = _sample()
     chance = random.Random(seed).random
     seconds = MINUTES * 60
@@ -100,7 +103,7 @@ def _drawn(seed: int, lines: int) -> Iterator[tuple[_Line, tuple[bytes, int], fl
         moment = START + timedelta(seconds=second)
         time = moment.strftime(TIME_FORMAT).encode(), int(moment.timestamp()) // 60 * 60
         for _ in itertools.repeat(None, lines * (second + 1) // seconds - lines * second // seconds):
-            yield sample[int(chance() * len(sample))], time, chance()
+            yield sample[int(chance() * len(sample))], time
 
 
 @lru_cache(maxsize=1)

@@ -13,6 +13,7 @@ from typing import NoReturn, TextIO
 import click
 
 from comporta.cli.audit import audit
+from comporta.cli.bench import bench
 from comporta.cli.chaos import chaos
 from comporta.cli.dead import dead
 from comporta.cli.display import json_event
@@ -46,7 +47,7 @@ def comporta() -> None:
     """
 
 
-for command in (run, drain, query, rows, audit, dead, init, reset, validate, services, chaos):
+for command in (run, drain, query, rows, audit, dead, init, reset, validate, services, chaos, bench):
     comporta.add_command(command)
 
 

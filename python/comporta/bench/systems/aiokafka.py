@@ -1,0 +1,29 @@
+"""Loops over what aiokafka's `getmany` gives."""
+
+from __future__ import annotations
+
+import sys
+
+from comporta.bench import loops
+from comporta.bench.system import Job, System
+
+
+class Aiokafka(System):
+    """In as many processes as cores."""
+
+    name = "aiokafka"
+    title = "aiokafka loops in as many processes as cores"
+
+    def commands(self, job: Job) -> list[list[str]]:
+        return loops.commands(sys.executable, "aiokafka_loop", job, job.processes, only_counts=False)
+
+
+class AiokafkaNothing(System):
+    """Records are only counted, in one process."""
+
+    name = "aiokafka-nothing"
+    title = "aiokafka's getmany with nothing to compute, one process"
+    only_counts = True
+
+    def commands(self, job: Job) -> list[list[str]]:
+        return loops.commands(sys.executable, "aiokafka_loop", job, 1, only_counts=True)

@@ -1,0 +1,174 @@
+"""The benchmark: its job, its table, and that nobody's totals are believed."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from real_services import RealServices
+from real_services import services as services
+
+from comporta.bench import measure, report, suite
+from comporta.bench.job import Shape, expected, generate, parse, parse_with_path
+from comporta.bench.rows import ROWS, STANDARD, Measured, Plan, Probed, Row, judged, plan
+from comporta.bench.suite import Settings
+from comporta.bench.system import Failed, Job, Result, Spent, System
+from comporta.bench.systems.aiokafka import Aiokafka
+from comporta.bench.systems.bare import Bare
+from comporta.bench.systems.comporta import Comporta
+from comporta.errors import UsageError
+
+LINES = 10_000
+
+
+def summed(lines):
+    totals = {}
+    for minute, status, method, size in map(parse, lines):
+        count, total = totals.get((minute, status, method), (0, 0))
+        totals[minute, status, method] = count + 1, total + size
+    return totals
+
+
+@pytest.mark.parametrize("shape", [Shape(), Shape(paths=50), Shape(ids=True)])
+def test_a_seed_says_what_is_right(shape: Shape) -> None:
+    lines = list(generate(7, 1000, shape))
+    assert lines == list(generate(7, 1000, shape))
+    assert summed(lines) == expected(7, 1000)
+    assert len({minute for minute, _, _ in expected(7, 1000)}) == 10
+
+
+def test_lines_have_as_many_paths_and_ids_as_asked_for() -> None:
+    paths = Counter(parse_with_path(line)[4] for line in generate(7, 1000, Shape(paths=50)))
+    assert set(paths.values()) == {20}
+    assert len({line.split()[-1] for line in generate(7, 1000, Shape(ids=True))}) == 1000
+
+
+class Liar(Bare):
+    """Has one byte too many."""
+
+    name = "liar"
+
+    def result(self, job: Job, spent: Spent) -> Result:
+        result = super().result(job, spent)
+        group, (count, size) = next(iter(result.totals.items()))
+        return result._replace(totals=result.totals | {group: (count, size + 1)})
+
+
+class Sloth(Bare):
+    """Has a line too few."""
+
+    name = "sloth"
+
+    def result(self, job: Job, spent: Spent) -> Result:
+        result = super().result(job, spent)
+        group, (count, size) = next(iter(result.totals.items()))
+        return result._replace(totals=result.totals | {group: (count - 1, size)})
+
+
+class Broken(Bare):
+    """Ends badly."""
+
+    name = "broken"
+
+    def commands(self, job: Job) -> list[list[str]]:
+        return [["sh", "-c", "echo out of order; exit 3"]]
+
+
+class Lost(Bare):
+    """Cannot be installed."""
+
+    name = "lost"
+
+    def install(self, cache: Path) -> None:
+        raise suite.Unavailable("lost 1.0: no such version")
+
+
+def test_who_lies_is_disqualified_and_named(services: RealServices, tmp_path: Path) -> None:
+    known: dict[str, System] = {each.name: each() for each in (Aiokafka, Bare, Liar, Sloth, Broken, Lost)}
+    measured = [Measured(name) for name in known]
+    rows = [
+        Row(5, "bare / aiokafka", Measured("bare"), 0.001, Measured("aiokafka")),
+        Row(2, "liar / bare", Measured("liar"), 0.001, Measured("bare"), per_core=True),
+    ]
+    settings = Settings(Plan(rows, measured, []), LINES, rounds=1, seed=3)
+    outcome = suite.run(settings, lambda line: None, known, services.services)
+    assert report.write(outcome, tmp_path)
+
+    failures = {each.system: taken.failure for each, taken in outcome.taken.items()}
+    assert failures["bare"] is None
+    assert failures["aiokafka"] is None
+    assert (failures["liar"] or "").startswith("disqualified: ")
+    assert (failures["sloth"] or "").startswith("disqualified: 9,999 lines counted instead of 10,000")
+    assert failures["broken"] == "it ended with 3: out of order"
+    assert outcome.failures == {"lost": "lost 1.0: no such version"}
+    assert not outcome.is_right
+
+    latest = json.loads((tmp_path / "latest.json").read_text())
+    assert all(list(row) == ["row", "value", "against", "ratio", "target", "met"] for row in latest)
+    right, wrong = latest
+    assert right["row"] == "5 bare / aiokafka"
+    assert right["met"]
+    assert right["ratio"] == pytest.approx(right["value"] / right["against"])
+    assert (wrong["value"], wrong["ratio"], wrong["met"]) == (None, None, False)
+    found = {each["system"]: each for each in json.loads((tmp_path / "run.json").read_text())["systems"]}
+    assert found["aiokafka"]["peak_bytes"] > 1e6
+    assert found["aiokafka"]["cpu_seconds_a_million"] > 0
+    page = (tmp_path / "report.html").read_text()
+    assert "<svg" in page
+    assert "disqualified: 9,999" in page
+
+
+def test_comporta_counts_what_is_right(services: RealServices, tmp_path: Path) -> None:
+    folder, file = tmp_path / "run", tmp_path / "lines"
+    folder.mkdir()
+    suite.topics.make(services.kafka, "bench-comporta", STANDARD, 4, LINES, file)
+    job = Job(services.kafka, "bench-comporta", suite.topics.PARTITIONS, LINES, 2, folder, file)
+    system = Comporta()
+    spent = measure.run(system.commands(job), folder, 120)
+    assert system.totals(job) == expected(4, LINES)
+    assert spent.cpu > 0.5
+
+
+def test_a_run_that_hangs_is_ended(tmp_path: Path) -> None:
+    with pytest.raises(Failed, match="in time"):
+        measure.run([["sleep", "600"], ["true"]], tmp_path, 0.5)
+    with pytest.raises(Failed, match="failed"):
+        measure.run([["sleep", "600"], ["false"]], tmp_path, 60)
+
+
+def test_a_target_is_judged() -> None:
+    fast, slow = Measured("fast"), Measured("slow")
+    ratio = Row(2, "fast / slow", fast, 1.5, slow, per_core=True)
+    assert judged(ratio, {fast: 300.0, slow: 100.0}, {}, 2) == {
+        "row": "2 fast / slow",
+        "value": 300.0,
+        "against": 200.0,
+        "ratio": 1.5,
+        "target": 1.5,
+        "met": True,
+    }
+    assert not judged(ratio, {fast: 299.0, slow: 100.0}, {}, 2)["met"]
+    assert not judged(ratio, {fast: 300.0}, {}, 2)["met"]
+    least = Row(8, "fast", fast, 300)
+    assert judged(least, {fast: 300.0}, {}, 2)["met"]
+    assert not judged(least, {fast: 299.0}, {}, 2)["met"]
+    most = Row(16, "late", Probed("clock", "late"), 3)
+    assert judged(most, {}, {Probed("clock", "late"): 3.0}, 2)["met"]
+    assert not judged(most, {}, {Probed("clock", "late"): 3.1}, 2)["met"]
+
+
+def test_a_part_of_the_table_can_be_chosen() -> None:
+    known = {each.system for row in ROWS for each in row.measured} | {"faust"}
+    whole = plan(None, None, known)
+    assert {row.number for row in whole.rows} == set(range(1, 17))
+    assert Measured("faust") in whole.measured
+    some = plan([2, 16], None, known)
+    assert [each.system for each in some.measured] == ["comporta", "bare", "comporta-cassandra"]
+    assert some.probes == ["first-line"]
+    pair = plan([5, 2], ["comporta", "aiokafka", "faust"], known)
+    assert [row.name for row in pair.rows] == ["5 record transform / aiokafka"]
+    assert [each.system for each in pair.measured] == ["comporta", "aiokafka", "faust"]
+    with pytest.raises(UsageError, match="there is no row 17; there are 1, 2"):
+        plan([17], None, known)
+    with pytest.raises(UsageError, match="there is no system storms"):
+        plan(None, ["storms"], known)

@@ -8,8 +8,9 @@ import pytest
 from real_services import RealServices
 from real_services import services as services
 
-from comporta.bench import measure, report, suite
+from comporta.bench import measure, report, suite, topics
 from comporta.bench.job import Shape, expected, generate, parse, parse_with_path
+from comporta.bench.probes import latency, recovery
 from comporta.bench.rows import ROWS, STANDARD, Measured, Plan, Probed, Row, judged, plan
 from comporta.bench.suite import Settings
 from comporta.bench.system import Failed, Job, Result, Spent, System
@@ -121,8 +122,8 @@ def test_who_lies_is_disqualified_and_named(services: RealServices, tmp_path: Pa
 def test_comporta_counts_what_is_right(services: RealServices, tmp_path: Path) -> None:
     folder, file = tmp_path / "run", tmp_path / "lines"
     folder.mkdir()
-    suite.topics.make(services.kafka, "bench-comporta", STANDARD, 4, LINES, file)
-    job = Job(services.kafka, "bench-comporta", suite.topics.PARTITIONS, LINES, 2, folder, file)
+    topics.make(services.kafka, "bench-comporta", STANDARD, 4, LINES, file)
+    job = Job(services.kafka, "bench-comporta", topics.PARTITIONS, LINES, 2, folder, file)
     system = Comporta()
     spent = measure.run(system.commands(job), folder, 120)
     assert system.totals(job) == expected(4, LINES)
@@ -155,6 +156,30 @@ def test_a_target_is_judged() -> None:
     most = Row(16, "late", Probed("clock", "late"), 3)
     assert judged(most, {}, {Probed("clock", "late"): 3.0}, 2)["met"]
     assert not judged(most, {}, {Probed("clock", "late"): 3.1}, 2)["met"]
+
+
+def test_recovery_is_when_the_rate_is_back() -> None:
+    before = [(second / 10, 10 * second) for second in range(101)]  # 100 a second until the kill, at 10
+    assert recovery.steady(before) == pytest.approx(100)
+    stopped = [(second / 10, 1000) for second in range(101, 131)]
+    slow = [(13 + second / 10, 1000 + 5 * second) for second in range(1, 21)]
+    again = [(15 + second / 10, 1100 + 10 * second) for second in range(1, 21)]
+    assert recovery.back_after(before + stopped + slow, 10, 90) is None
+    assert recovery.back_after(before + stopped + slow + again, 10, 90) == pytest.approx(4.8, abs=0.11)
+
+
+def test_latency_is_from_when_a_line_was_due() -> None:
+    many = latency.EACH
+    looks = [
+        (1.0, {0: many, 1: many, 2: many, 3: 0}),
+        (3.0, {0: many * 2, 1: many * 2 - 1, 2: many * 2, 3: many * 2}),
+        (4.0, dict.fromkeys(range(4), many * 2)),
+    ]
+    every = latency.latencies([0.5, 2.0], looks, skip=0)
+    assert len(every) == 8 * many
+    assert every.count(2.5) == many  # the partition that was late
+    assert every.count(2.0) == 1
+    assert sorted(set(latency.latencies([0.5, 2.0], looks, skip=1))) == [1.0, 2.0]
 
 
 def test_a_part_of_the_table_can_be_chosen() -> None:

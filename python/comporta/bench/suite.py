@@ -10,14 +10,12 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
-from comporta.bench import measure, probes, systems, topics
-from comporta.bench.job import Totals, expected
-from comporta.bench.probe import Bench, Probe
+from comporta.bench import measure, probes, systems
+from comporta.bench.job import Totals
+from comporta.bench.probe import Bench, Loaded, Probe
 from comporta.bench.rows import Measured, Plan, Probed, judged
-from comporta.bench.system import Failed, Job, System, Unavailable
-from comporta.bench.topics import Load
+from comporta.bench.system import Failed, System, Unavailable
 from comporta.catalogue import classes
 from comporta.services import SERVICES, Services, folders, ports
 
@@ -174,43 +172,21 @@ def _measure(
     outcome: Outcome, bench: Bench, measured: Sequence[Measured], known: Mapping[str, System]
 ) -> None:
     """Run each system once in every round, another one first each time."""
-    loaded = {}
-    for load in dict.fromkeys(each.load for each in measured):
-        loaded[load] = _loaded(bench, load)
     for each in measured:
-        outcome.taken[each] = Taken(known[each.system].title, loaded[each.load].lines)
+        outcome.taken[each] = Taken(known[each.system].title, bench.load(each.load).lines)
     for number in range(bench.rounds):
         first = number % max(1, len(measured))
         for each in [*measured[first:], *measured[:first]]:
             taken = outcome.taken[each]
             if not taken.failure:
-                _run_one(bench, known[each.system], loaded[each.load], taken, f"{each.system}-{number}")
+                _run_one(bench, known[each.system], bench.load(each.load), taken, number)
                 rate = f"{taken.rates[-1]:,.0f} lines/s" if not taken.failure else taken.failure
                 bench.say(f"round {number + 1}: {each.system}, {each.load.name}: {rate}")
 
 
-class _Loaded(NamedTuple):
-    """A load as it is at hand, and what is right for it."""
-
-    topic: str
-    lines: int
-    file: Path
-    totals: Totals
-
-
-def _loaded(bench: Bench, load: Load) -> _Loaded:
-    lines = load.lines(bench.lines)
-    topic = f"{bench.folder.name}-{load.name}"
-    bench.say(f"making a topic of {lines:,} lines: {load.name}")
-    file = bench.folder / f"{load.name}.log"
-    topics.make(bench.services.kafka, topic, load, bench.seed, lines, file)
-    return _Loaded(topic, lines, file, expected(bench.seed, lines))
-
-
-def _run_one(bench: Bench, system: System, loaded: _Loaded, taken: Taken, name: str) -> None:
-    folder = bench.folder / f"{loaded.topic}-{name}"
-    folder.mkdir()
-    job = _job(bench, system, loaded, folder)
+def _run_one(bench: Bench, system: System, loaded: Loaded, taken: Taken, number: int) -> None:
+    job = bench.job(loaded, f"{loaded.file.stem}-{system.name}-{number}", system.needs)
+    folder, spent = job.folder, None
     try:
         system.prepare(job)
         spent = measure.run(system.commands(job), folder, SECONDS + job.lines / SLOWEST)
@@ -220,27 +196,12 @@ def _run_one(bench: Bench, system: System, loaded: _Loaded, taken: Taken, name: 
         if result.seconds <= 0:
             raise Failed("it took no longer than with nothing to do: give more --lines")
     except Failed as error:
-        taken.failure = f"{error}{_last_words(folder)}"
+        taken.failure = str(error) if spent else f"{error}{_last_words(folder)}"
     else:
         taken.seconds.append(result.seconds)
         taken.cpu.append(spent.cpu)
         taken.peak.append(spent.peak)
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _job(bench: Bench, system: System, loaded: _Loaded, folder: Path) -> Job:
-    services = bench.services
-    return Job(
-        services.kafka,
-        loaded.topic,
-        topics.PARTITIONS,
-        loaded.lines,
-        bench.cores,
-        folder,
-        loaded.file,
-        services.cassandra if "cassandra" in system.needs else "",
-        services.redis if "redis" in system.needs else "",
-    )
 
 
 def differences(right: Totals, found: Totals, *, only_counts: bool = False) -> str | None:

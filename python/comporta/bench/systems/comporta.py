@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import defaultdict
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from comporta.chaos.member import COMMAND
 from comporta.chaos.results import CommandFailed, Results, comporta
 
 PIPELINES = Path(__file__).resolve().parents[1] / "pipelines"
+LONGEST_KEYSPACE = 48  # characters that Cassandra allows
 IDLE_SECONDS = 120.0  # that a run with nothing to do may take
 
 
@@ -35,10 +37,10 @@ class Comporta(System):
 
     def prepare(self, job: Job) -> None:
         if "cassandra" in self.needs:
-            self._ask("init", [self._file, *self._store(job), *self._source(job)], job)
+            self._ask("init", [self.file, *self.store(job), *self.source(job)], job)
 
     def commands(self, job: Job) -> list[list[str]]:
-        words = [*COMMAND, "run", self._file, *self._source(job), *self._store(job), "--until-end"]
+        words = [*COMMAND, "run", self.file, *self.source(job), *self.store(job), "--until-end"]
         words += ["--workers", str(self.workers or job.processes)]
         if self.deduplicates:
             words += ["--claims", f"redis://{job.redis}"]
@@ -52,7 +54,7 @@ class Comporta(System):
     def totals(self, job: Job) -> Totals:
         """What it says that it has counted."""
         found: defaultdict[tuple[int, int, str], dict[str, int]] = defaultdict(dict)
-        results = Results(Path(self._file), self._store(job), self._source(job), job.folder, os.environ)
+        results = Results(Path(self.file), self.store(job), self.source(job), job.folder, os.environ)
         try:
             for metric in ("requests", "bytes"):
                 for (start, status, method), value in results.values(metric).items():
@@ -63,18 +65,25 @@ class Comporta(System):
         return {group: (values["requests"], values["bytes"]) for group, values in found.items()}
 
     @property
-    def _file(self) -> str:
+    def file(self) -> str:
+        """The pipeline."""
         return str(PIPELINES / f"{self.pipeline}.py")
 
-    def _source(self, job: Job) -> list[str]:
+    def source(self, job: Job) -> list[str]:
+        """Where it reads, as words of the command."""
         if self.is_from_file:
             return ["--source", f"file:{job.file}"]
         return ["--source", f"kafka://{job.kafka}/{job.topic}?group={job.group}"]
 
-    def _store(self, job: Job) -> list[str]:
+    def store(self, job: Job) -> list[str]:
+        """Where it writes, as words of the command."""
         if "cassandra" in self.needs:
-            return ["--store", f"cassandra://{job.cassandra}/{job.group.replace('-', '_')}"]
+            return ["--store", f"cassandra://{job.cassandra}/{self.keyspace(job)}"]
         return ["--store", f"sqlite:{job.folder}/store.db"]
+
+    def keyspace(self, job: Job) -> str:
+        """The keyspace of a run, in Cassandra."""
+        return re.sub(r"\W", "_", job.group)[-LONGEST_KEYSPACE:]
 
     def _ask(self, command: str, words: list[str], job: Job) -> str:
         try:
@@ -124,7 +133,7 @@ class Nothing(Comporta):
     only_counts = True
 
     def totals(self, job: Job) -> Totals:
-        words = [self._file, *self._store(job), *self._source(job), "--format", "json"]
+        words = [self.file, *self.store(job), *self.source(job), "--format", "json"]
         whole = json.loads(self._ask("audit", words, job).splitlines()[-1])
         return {(0, 0, ""): (whole["consumed"], 0)}
 

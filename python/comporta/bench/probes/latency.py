@@ -1,0 +1,164 @@
+"""How long after a line was sent it is counted, at a rate that does not wait for anybody."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from aiokafka import AIOKafkaProducer
+
+from comporta import addresses, brokers
+from comporta.bench.job import generate
+from comporta.bench.probe import Bench, Loaded, Probe
+from comporta.bench.system import Failed
+from comporta.bench.systems.comporta import Comporta, IntoCassandra
+from comporta.bench.topics import BATCH_BYTES, PARTITIONS
+from comporta.chaos.member import Member
+from comporta.chaos.positions import CassandraPosition, Durable, SqlitePosition
+
+RATE = 20_000  # lines a second
+TICK = 0.01  # seconds between two record batches of a partition
+EACH = int(RATE * TICK / PARTITIONS)
+WARM_UP = 3.0  # seconds that do not count
+SECONDS = 15.0  # that do
+BEGIN, SETTLE = 60.0, 30.0
+SOONEST = "5ms"  # between two flushes, so that what is folded is seen by what is durable, little later
+FLUSH = 1.0  # seconds between two flushes, by default
+LOOK = 0.002  # seconds between two looks
+
+
+class Latency(Probe):
+    """From when a line was due to be sent until it is folded, and until it is to be seen in Cassandra.
+
+    When it is folded is seen by what is durable in SQLite, a little later, with flushes in quick succession.
+    """
+
+    name = "latency"
+    needs = ("cassandra",)
+
+    def find(self, bench: Bench) -> Mapping[str, float]:
+        folded = sorted(_latencies(bench, Comporta(), SOONEST))
+        seen = sorted(_latencies(bench, IntoCassandra(), f"{FLUSH:.0f}s"))
+        return {
+            "median": _percentile(folded, 50) * 1000,
+            "p99": _percentile(folded, 99) * 1000,
+            "visible": (_percentile(seen, 99) - FLUSH) * 1000,
+        }
+
+
+def _percentile(latencies: list[float], percent: float) -> float:
+    return latencies[min(len(latencies) - 1, int(len(latencies) * percent / 100))]
+
+
+def _latencies(bench: Bench, system: Comporta, flush: str) -> list[float]:
+    """The latency of each line that was due after the warm-up, in seconds."""
+    topic = f"{bench.folder.name}-latency-{system.name}"
+    brokers.ensure_topics(addresses.kafka(f"kafka://{bench.services.kafka}/{topic}"), partitions=PARTITIONS)
+    job = bench.job(Loaded(topic, 0, Path(), {}), f"latency-{system.name}", system.needs)
+    system.prepare(job)
+    words = [system.file, *system.source(job), *system.store(job), "--flush-every", flush]
+    member = Member("run", words, {}, job.folder)
+    position: Callable[[], Durable | None] = SqlitePosition(job.folder / "store.db")
+    if system.needs:
+        host, _, port = job.cassandra.partition(":")
+        position = CassandraPosition([host], int(port), system.keyspace(job), "bench")
+    sender = _Sender(bench, topic)
+    looks: list[Look] = []
+    deadline = time.monotonic() + BEGIN + WARM_UP + SECONDS + SETTLE
+    member.start()
+    try:
+        sender.start()
+        while not sender.is_done or not looks or any(at < sender.sent for at in looks[-1][1].values()):
+            if durable := position():
+                looks.append((time.monotonic(), _by_number(durable)))
+                if sum(durable.reached.values()) >= PARTITIONS * EACH:
+                    sender.has_begun.set()
+            if time.monotonic() > deadline or sender.failure:
+                raise Failed(str(sender.failure or "not all lines were counted in time"))
+            time.sleep(LOOK)
+    finally:
+        sender.must_end.set()
+        sender.join()
+        member.stop(at_once=True)
+    return latencies(sender.due, looks, skip=1 + int(WARM_UP / TICK))
+
+
+Look = tuple[float, dict[int, int]]
+"""A time, and how many lines of each partition were counted then."""
+
+
+def _by_number(durable: Durable) -> dict[int, int]:
+    found = dict.fromkeys(range(PARTITIONS), 0)
+    return found | {int(partition.rpartition("/")[2]): at for partition, at in durable.reached.items()}
+
+
+def latencies(due: Sequence[float], looks: Sequence[Look], skip: int) -> list[float]:
+    """How long it was from when each line was due until the first look that found it counted.
+
+    Of each partition, `EACH` lines were due at each time; those of the first ones, so many, do not count.
+    """
+    found = []
+    for partition in range(PARTITIONS):
+        rest = iter(looks)
+        moment, counts = next(rest)
+        for number, time_due in enumerate(due):
+            for line in range(number * EACH, (number + 1) * EACH):
+                while counts[partition] <= line:
+                    moment, counts = next(rest)
+                if number >= skip:
+                    found.append(moment - time_due)
+    return found
+
+
+class _Sender(threading.Thread):
+    """Sends a record batch to each partition once, and once `has_begun` is set, at the rate."""
+
+    def __init__(self, bench: Bench, topic: str) -> None:
+        super().__init__(daemon=True)
+        self.due: list[float] = []
+        self.is_done = False
+        self.failure: Exception | None = None
+        self.has_begun, self.must_end = threading.Event(), threading.Event()
+        self._ticks = 1 + int((WARM_UP + SECONDS) / TICK)
+        self._lines = list(generate(bench.seed, self._ticks * PARTITIONS * EACH))
+        self._kafka = bench.services.kafka
+        self._topic = topic
+
+    @property
+    def sent(self) -> int:
+        """How many lines went to each partition."""
+        return len(self.due) * EACH
+
+    def run(self) -> None:
+        try:
+            asyncio.run(self._send())
+        except Exception as error:
+            self.failure = error
+
+    async def _send(self) -> None:
+        async with AIOKafkaProducer(
+            bootstrap_servers=self._kafka, compression_type="lz4", max_batch_size=BATCH_BYTES, acks=1
+        ) as producer:
+            await self._tick(producer, time.monotonic())
+            while not self.has_begun.is_set() and not self.must_end.is_set():
+                await asyncio.sleep(TICK)
+            began = time.monotonic()
+            for number in range(1, self._ticks):
+                if self.must_end.is_set():
+                    return
+                moment = began + number * TICK
+                await asyncio.sleep(max(0.0, moment - time.monotonic()))
+                await self._tick(producer, moment)
+        self.is_done = True
+
+    async def _tick(self, producer: AIOKafkaProducer, moment: float) -> None:
+        first = len(self.due) * PARTITIONS * EACH
+        self.due.append(moment)
+        for partition in range(PARTITIONS):
+            batch = producer.create_batch()
+            for line in self._lines[first + partition * EACH : first + (partition + 1) * EACH]:
+                batch.append(key=None, value=line, timestamp=None)
+            await producer.send_batch(batch, self._topic, partition=partition)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import bisect
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ from comporta.chaos.positions import CassandraPosition, Durable, SqlitePosition
 
 RATE = 20_000  # lines a second
 TICK = 0.01  # seconds between two record batches of a partition
+MOST = 100  # ticks whose lines go together
 EACH = int(RATE * TICK / PARTITIONS)
 WARM_UP = 3.0  # seconds that do not count
 SECONDS = 15.0  # that do
@@ -83,6 +85,7 @@ def _latencies(bench: Bench, system: Comporta, flush: str) -> list[float]:
         sender.must_end.set()
         sender.join()
         member.stop(at_once=True)
+    bench.say(f"{system.title}: lines were sent up to {sender.late * 1000:.0f} ms late, which counts")
     return latencies(sender.due, looks, skip=1 + int(WARM_UP / TICK))
 
 
@@ -114,11 +117,16 @@ def latencies(due: Sequence[float], looks: Sequence[Look], skip: int) -> list[fl
 
 
 class _Sender(threading.Thread):
-    """Sends a record batch to each partition once, and once `has_begun` is set, at the rate."""
+    """Sends `EACH` lines to each partition once, and again at every tick as soon as `has_begun` is set.
+
+    What is due while a record batch is under way goes with the next one.
+    """
 
     def __init__(self, bench: Bench, topic: str) -> None:
         super().__init__(daemon=True)
         self.due: list[float] = []
+        self.late = 0.0
+        """How late lines were sent at most, in seconds."""
         self.is_done = False
         self.failure: Exception | None = None
         self.has_begun, self.must_end = threading.Event(), threading.Event()
@@ -129,7 +137,7 @@ class _Sender(threading.Thread):
 
     @property
     def sent(self) -> int:
-        """How many lines went to each partition."""
+        """How many lines went to each partition, once it is done."""
         return len(self.due) * EACH
 
     def run(self) -> None:
@@ -142,23 +150,32 @@ class _Sender(threading.Thread):
         async with AIOKafkaProducer(
             bootstrap_servers=self._kafka, compression_type="lz4", max_batch_size=BATCH_BYTES, acks=1
         ) as producer:
-            await self._tick(producer, time.monotonic())
+            for partition in range(PARTITIONS):
+                await self._to(producer, partition, 0, 1)
+            self.due.append(time.monotonic())
             while not self.has_begun.is_set() and not self.must_end.is_set():
                 await asyncio.sleep(TICK)
             began = time.monotonic()
-            for number in range(1, self._ticks):
-                if self.must_end.is_set():
-                    return
-                moment = began + number * TICK
-                await asyncio.sleep(max(0.0, moment - time.monotonic()))
-                await self._tick(producer, moment)
+            self.due += [began + number * TICK for number in range(1, self._ticks)]
+            await asyncio.gather(*(self._keep_to(producer, number) for number in range(PARTITIONS)))
         self.is_done = True
 
-    async def _tick(self, producer: AIOKafkaProducer, moment: float) -> None:
-        first = len(self.due) * PARTITIONS * EACH
-        self.due.append(moment)
-        for partition in range(PARTITIONS):
-            batch = producer.create_batch()
-            for line in self._lines[first + partition * EACH : first + (partition + 1) * EACH]:
-                batch.append(key=None, value=line, timestamp=None)
-            await producer.send_batch(batch, self._topic, partition=partition)
+    async def _keep_to(self, producer: AIOKafkaProducer, partition: int) -> None:
+        sent = 1
+        while sent < self._ticks and not self.must_end.is_set():
+            await asyncio.sleep(max(0.0, self.due[sent] - time.monotonic()))
+            now = time.monotonic()
+            self.late = max(self.late, now - self.due[sent])
+            until = min(bisect.bisect_right(self.due, now), sent + MOST)
+            await self._to(producer, partition, sent, until)
+            sent = max(sent, until)
+
+    async def _to(self, producer: AIOKafkaProducer, partition: int, tick: int, until: int) -> None:
+        """Send what is due from one tick until another."""
+        if tick >= until:
+            return
+        batch = producer.create_batch()
+        first = partition * self._ticks * EACH
+        for line in self._lines[first + tick * EACH : first + until * EACH]:
+            batch.append(key=None, value=line, timestamp=None)
+        await producer.send_batch(batch, self._topic, partition=partition)

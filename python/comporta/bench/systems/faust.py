@@ -1,0 +1,36 @@
+"""Faust: a worker for each core in one consumer group.
+
+Lines are taken a thousand at a time with `Stream.take`, Faust's way to process batches, from a larger buffer
+(`stream_buffer_maxsize`) and larger fetches (`consumer_max_fetch_size`). Totals are in each worker's memory.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from comporta.bench import environments, peers
+from comporta.bench.system import Job, System
+
+VERSION = "0.15.3"
+
+
+class Faust(System):
+    """`programs/faust_count.py`."""
+
+    name: ClassVar[str] = "faust"
+    title: ClassVar[str] = f"Faust {VERSION}, a worker for each core"
+    requirements: ClassVar[tuple[str, ...]] = (
+        f"faust-streaming=={VERSION}",
+        "mode-streaming==0.7.1",
+        "aiokafka==0.14.0",
+        "cramjam==2.11.0",  # reads lz4
+    )
+
+    def install(self, cache: Path) -> None:
+        """A virtual environment."""
+        self.python = environments.make(cache, self.name, self.requirements)
+
+    def commands(self, job: Job) -> list[list[str]]:
+        """The workers."""
+        return [peers.python(self.python, "faust_count", job, number) for number in range(job.processes)]

@@ -1,0 +1,36 @@
+"""Plain Java: a thread with a `KafkaConsumer` and a map for each core.
+
+A fetch waits for 100,000 bytes (`fetch.min.bytes`), as Confluent's "Optimize clients for throughput" advises,
+and both a fetch and a poll may bring more at once (`max.partition.fetch.bytes`, `max.poll.records`), so that
+they cost little beside the lines.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from comporta.bench import peers
+from comporta.bench.system import Job, System
+
+VERSION = "4.3.1"
+
+
+class Java(System):
+    """`programs/Plain.java`."""
+
+    name: ClassVar[str] = "java"
+    title: ClassVar[str] = f"plain Java, kafka-clients {VERSION}, a thread for each core"
+    jars: ClassVar[tuple[str, ...]] = (
+        f"org.apache.kafka:kafka-clients:{VERSION}",
+        "org.slf4j:slf4j-nop:1.7.36",
+    )
+
+    def install(self, cache: Path) -> None:
+        """Jars and classes."""
+        folder = peers.download(f"kafka-clients-{VERSION}", self.jars)
+        self.classpath = peers.compiled(cache, self.name, folder, "Plain")
+
+    def commands(self, job: Job) -> list[list[str]]:
+        """One JVM."""
+        return [peers.java(self.classpath, "Plain", job)]

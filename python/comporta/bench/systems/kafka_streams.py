@@ -1,0 +1,37 @@
+"""Kafka Streams: a stream thread for each core, each line handed to a processor that keeps totals.
+
+The documentation's way to use more cores in one instance is `num.stream.threads` ("Threading model"). A fetch
+waits for 100,000 bytes (`fetch.min.bytes`), as Confluent's "Optimize clients for throughput" advises for
+consumers, and a poll may bring 10,000 records. Each task keeps its totals in a map of its own, through the
+Processor API: to group by key would send every line through Kafka again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from comporta.bench import peers
+from comporta.bench.system import Job, System
+
+VERSION = "4.3.1"
+
+
+class KafkaStreams(System):
+    """`programs/Streams.java`."""
+
+    name: ClassVar[str] = "kafka-streams"
+    title: ClassVar[str] = f"Kafka Streams {VERSION}, a thread for each core"
+    jars: ClassVar[tuple[str, ...]] = (
+        f"org.apache.kafka:kafka-streams:{VERSION}",
+        "org.slf4j:slf4j-nop:1.7.36",
+    )
+
+    def install(self, cache: Path) -> None:
+        """Jars and classes."""
+        folder = peers.download(f"kafka-streams-{VERSION}", self.jars)
+        self.classpath = peers.compiled(cache, self.name, folder, "Streams")
+
+    def commands(self, job: Job) -> list[list[str]]:
+        """One JVM."""
+        return [peers.java(self.classpath, "Streams", job)]

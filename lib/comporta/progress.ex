@@ -12,7 +12,7 @@ defmodule Comporta.Progress do
 
   require Logger
 
-  alias Comporta.{Config, Ledger, Notes, Status}
+  alias Comporta.{Config, Ledger, Notes, Profile, Status}
   alias Comporta.Pipeline.Run
   alias Comporta.Python.Frame
 
@@ -117,14 +117,18 @@ defmodule Comporta.Progress do
 
   def handle_info(_message, state), do: {:noreply, state}
 
-  defp counts(name, ledger, more),
-    do: ledger |> Map.merge(Notes.all(name)) |> Map.merge(more) |> Map.put(:pipeline, name)
+  defp counts(name, ledger, more) do
+    profile = for {step, sum} <- Profile.all(name), do: [step, sum]
+    ledger |> Map.merge(Notes.all(name)) |> Map.merge(more) |> Map.merge(%{pipeline: name, profile: profile})
+  end
 
   defp report(%{port: nil}, %{kind: :verdict, text: nil}), do: :ok
   defp report(%{port: nil}, %{kind: :verdict, text: text}), do: Logger.error(text)
 
   defp report(%{port: nil}, %{kind: kind} = header) do
-    words = header |> Map.delete(:kind) |> Enum.map_join(", ", fn {key, value} -> "#{key} #{value}" end)
+    words =
+      header |> Map.drop([:kind, :profile]) |> Enum.map_join(", ", fn {key, value} -> "#{key} #{value}" end)
+
     Logger.info("#{kind}: #{words}")
   end
 

@@ -9,6 +9,7 @@ defmodule Comporta.Status do
   | `:in_flight` | records read and not yet folded |
   | `:lag` | `{amount, unit}`: how far behind the end of what there is to read |
   | `:worked?` | whether any batch came in this run |
+  | `:first_at`, and those of `Comporta.Profile` | where the time of batches goes |
   | those of `Comporta.Notes` | losses, and rows that are not counted as others are |
   """
 
@@ -22,6 +23,17 @@ defmodule Comporta.Status do
   @doc "Notes a value of a pipeline."
   @spec put(String.t(), atom, term) :: true
   def put(pipeline, key, value), do: :ets.insert(__MODULE__, {{pipeline, key}, value})
+
+  @doc "Notes a value of a pipeline, unless there is one."
+  @spec put_new(String.t(), atom, term) :: boolean
+  def put_new(pipeline, key, value), do: :ets.insert_new(__MODULE__, {{pipeline, key}, value})
+
+  @doc "Adds to a count, whoever else does at the same time."
+  @spec add(String.t(), atom, integer) :: :ok
+  def add(pipeline, key, amount) do
+    _ = :ets.update_counter(__MODULE__, {pipeline, key}, {2, amount}, {{pipeline, key}, 0})
+    :ok
+  end
 
   @doc "The last value noted, or `default`."
   @spec get(String.t() | nil, atom, term) :: term

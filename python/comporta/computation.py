@@ -7,6 +7,7 @@ or no row was kept).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,7 +34,10 @@ CellsBy = dict[tuple[tuple[str, ...], "int | None"], Cells]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a batch came to: `consumed` records, each of which ended in one of the four ways that follow."""
+    """What a batch came to: `consumed` records, each of which ended in one of the four ways that follow.
+
+    `transform_seconds` is how long the user's code took.
+    """
 
     consumed: int
     counted: int
@@ -41,6 +45,7 @@ class Outcome:
     duplicates: int
     dead: int
     result: Result
+    transform_seconds: float
 
 
 class Computation:
@@ -71,7 +76,9 @@ class Computation:
         In a careful attempt there is a `note` of the record that is being run.
         Raises `Hopeless` if, under probation, nothing succeeds.
         """
+        began = time.perf_counter()
         rows = self._rows(decoded, note)
+        transform_seconds = time.perf_counter() - began
         checked = self._checker.check(decoded, rows)
         if decoded.batch.probation and len(rows.failures) == decoded.count:
             give_up(rows.failures)
@@ -107,6 +114,7 @@ class Computation:
             duplicates=duplicates,
             dead=len(rows.failures) + decoded.undecodable,
             result=result,
+            transform_seconds=transform_seconds,
         )
 
     def warnings(self) -> list[str]:

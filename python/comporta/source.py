@@ -18,6 +18,7 @@ from comporta.errors import ComportaError
 from comporta.etf import Atom
 from comporta.letters import open_letters
 from comporta.payloads import AssignedPartition, Known
+from comporta.profile import microseconds_since
 from comporta.sources import Limits, Source, open_source
 from comporta.sources.replay import Replay
 
@@ -150,7 +151,7 @@ class Reader:
 
     def _send_next(self) -> bool:
         """Send a batch of the source whose turn it is, or of the next that has one. False: none has."""
-        batch = None
+        batch, began = None, time.perf_counter()
         for _ in range(len(self._sources)):
             batch = self._sources[0].read()
             self._sources.rotate(-1)
@@ -163,6 +164,7 @@ class Reader:
         self._send(
             "batch",
             batch.payload,
+            fetch_us=microseconds_since(began),
             partition=batch.partition,
             shown=batch.shown,
             assignment=self._assignments[batch.partition],

@@ -28,6 +28,7 @@ from comporta.generations import Generation
 from comporta.metrics import from_definition
 from comporta.notes import ROWS, lines
 from comporta.payloads import AssignedPartition, Known, KnownPartition, Result
+from comporta.profile import microseconds_since
 from comporta.sinks import Checkpoint, Ledger, Sink, Snapshot, open_sink
 from comporta.sinks.contract import KEPT_LONGER
 
@@ -126,6 +127,7 @@ class Store:
         partition = header["partition"].decode()
         ledger = Ledger(**{name: header[name] for name in LEDGER})
         with self._lock:
+            began = time.perf_counter()
             assignment, fold = self._folds.get(partition, (None, None))
             if fold is None or assignment != header["assignment"] or fold.position != header["first"]:
                 self._send("stale", header["id"])
@@ -139,7 +141,7 @@ class Store:
                 fold.fold_replay(
                     header["next"], (source.decode(), offset, attempt), ledger, result, len(payload)
                 )
-            self._send("folded", header["id"])
+            self._send("folded", header["id"], fold_us=microseconds_since(began))
         self._unflushed += fold.unflushed - unflushed
         if self._unflushed > MOST_UNFLUSHED:
             self._start_flush(UNASKED)
@@ -161,6 +163,7 @@ class Store:
             self._flush.join()
 
     def _run_flush(self, id: int, snapshots: Sequence[Snapshot]) -> None:
+        began = time.perf_counter()
         try:
             outcomes = self._sink.flush(self._generation.id, snapshots)  # and see whether there was a reset
             with self._lock:
@@ -168,7 +171,7 @@ class Store:
                     self._conclude(id, snapshot, decided)
                 self._notes.log()
                 if id != UNASKED:
-                    self._send("flushed", id)
+                    self._send("flushed", id, flush_us=microseconds_since(began))
             self._expire()
         except SupersededError as error:
             self._send("superseded", id, reason=str(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 from typing import Any, NoReturn, cast
 
 from comporta import payloads, program
@@ -14,6 +15,7 @@ from comporta.loading import load, local_modules_hash
 from comporta.memory import resident
 from comporta.note import opened
 from comporta.payloads import Claim
+from comporta.profile import microseconds_since
 from comporta.records import Batch
 
 
@@ -23,6 +25,7 @@ class Worker:
     def __init__(self, connection: Connection, computation: Computation) -> None:
         self._connection = connection
         self._computation = computation
+        self._claim_us = 0
 
     def serve(self) -> NoReturn:
         """Work until the BEAM closes the connection, which raises `Closed`."""
@@ -38,7 +41,7 @@ class Worker:
         def tell(count: int, middle: int | None) -> None:
             self._connection.send({"kind": "outline", "id": id, "count": count, "middle": middle})
 
-        before = resident()
+        before, began = resident(), time.perf_counter()
         # Said before each step: if it kills this process, the BEAM knows which it was, and how to halve it.
         decoded = self._computation.decode(batch(frame.header), frame.payload, tell)
         self._connection.send(
@@ -52,7 +55,9 @@ class Worker:
                 "notes": self._computation.notes,
             }
         )
+        decode_us = microseconds_since(began)
         note = opened(frame.header["note"])
+        began, self._claim_us = time.perf_counter(), 0
         try:
             outcome = self._computation.run(decoded, lambda claims: self._claim(id, claims), note)
         except Hopeless as error:
@@ -61,6 +66,8 @@ class Worker:
         finally:
             if note is not None:
                 note.close()
+        result = payloads.pack(outcome.result)
+        transform_us = int(outcome.transform_seconds * 1_000_000)
         header = {
             "kind": "result",
             "id": id,
@@ -69,14 +76,21 @@ class Worker:
             "dropped": outcome.dropped,
             "duplicates": outcome.duplicates,
             "dead": outcome.dead,
+            "decode_us": decode_us,
+            "transform_us": transform_us,
+            "claim_us": self._claim_us,
+            "sum_us": microseconds_since(began) - transform_us - self._claim_us,
         }
-        self._connection.send(header, payloads.pack(outcome.result))
+        self._connection.send(header, result)
         for text in self._computation.warnings():
             self._connection.log("warning", text)
 
     def _claim(self, id: int, claims: list[Claim]) -> bytes:
+        began = time.perf_counter()
         call = {"kind": "call", "id": id, "to": Atom("claims")}
-        return bytes(self._connection.request(call, payloads.pack(claims)).payload)
+        answer = bytes(self._connection.request(call, payloads.pack(claims)).payload)
+        self._claim_us = microseconds_since(began)
+        return answer
 
 
 def batch(header: dict[str, Any]) -> Batch:

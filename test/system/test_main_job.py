@@ -275,3 +275,18 @@ def test_the_release_runs_without_the_command(workplace: Workplace) -> None:
     assert release.returncode == 0, release.stderr
     assert workplace.counts(FILE, "requests") == statuses(access_log())
     assert json_lines(workplace.run("audit", FILE, "--format", "json").stdout)[-1]["consumed"] == 10_000
+
+
+def test_a_profile_says_where_the_time_goes(workplace: Workplace) -> None:
+    words = ("run", FILE, "--source", SOURCE, "--until-end", "--workers", 1)
+    text = workplace.run(*words, "--profile").stderr
+    assert "where the time went" in text
+    assert "nothing to do" not in text
+    workplace.run("reset", FILE)
+    events = json_lines(workplace.run(*words, "--profile", "--log-format", "json").stderr)
+    [profile] = [event for event in events if event["message"] == "profile"]
+    steps = {step["step"]: step for step in profile["steps"]}
+    assert all(steps[name]["seconds"] > 0 for name in steps if name not in ("claim", "idle"))
+    of_workers = [step["share"] for step in profile["steps"] if step["process"] == "workers"]
+    assert sum(of_workers) == pytest.approx(1, abs=0.01)
+    assert profile["batches"] >= 1

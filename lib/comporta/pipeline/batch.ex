@@ -5,12 +5,12 @@ defmodule Comporta.Pipeline.Batch do
   `base` is the offset of the payload's first record, so that a range is narrowed without touching the payload.
   `count` is the source's count of records (at most: what a worker decodes decides). `assignment` numbers the time
   that the source took the partition on, and `start` is where its reading began then. `mark` and `replay` travel
-  unread: the source's fingerprint of what lies before `next`, and the letter that a replayed record was. A batch that
-  is `lost` has no records, for they were deleted before they could be read.
+  unread: the source's fingerprint of what lies before `next`, and the letter that a replayed record was. It
+  `arrived_at` this BEAM then, by `Comporta.Profile`. A batch that is `lost` has no records, for they were deleted before they could be read.
   """
 
   @enforce_keys [:partition, :shown, :assignment, :start, :format, :base, :first, :next, :count, :payload]
-  defstruct @enforce_keys ++ [mark: "", arrival_ms: 0, replay: nil, lost: false]
+  defstruct @enforce_keys ++ [mark: "", arrival_ms: 0, arrived_at: 0, replay: nil, lost: false]
 
   @type t :: %__MODULE__{
           partition: binary,
@@ -24,6 +24,7 @@ defmodule Comporta.Pipeline.Batch do
           count: non_neg_integer,
           mark: binary,
           arrival_ms: integer,
+          arrived_at: integer,
           replay: list | nil,
           lost: boolean,
           payload: binary

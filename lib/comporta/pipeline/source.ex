@@ -20,7 +20,7 @@ defmodule Comporta.Pipeline.Source do
 
   require Logger
 
-  alias Comporta.{Backoff, Notes, Python, Status}
+  alias Comporta.{Backoff, Notes, Profile, Python, Status}
   alias Comporta.Pipeline.{Assignments, Batch, Run, Store}
   alias Comporta.Python.Death
   alias Comporta.Stage.Producer
@@ -254,7 +254,9 @@ defmodule Comporta.Pipeline.Source do
 
   defp batch(%{partition: partition, assignment: assignment} = header, payload, state) do
     with {:ok, start} <- Assignments.start(state.assignments, partition, assignment) do
-      {:ok, struct!(Batch, header |> Map.drop([:kind, :id]) |> Map.merge(%{start: start, payload: payload}))}
+      Profile.add(state.run.name, header)
+      here = %{start: start, payload: payload, arrived_at: Profile.arrived(state.run.name)}
+      {:ok, struct!(Batch, header |> Map.drop([:kind, :id, :fetch_us]) |> Map.merge(here))}
     end
   rescue
     error in [KeyError, ArgumentError] ->

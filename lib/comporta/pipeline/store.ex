@@ -16,7 +16,7 @@ defmodule Comporta.Pipeline.Store do
 
   require Logger
 
-  alias Comporta.{Backoff, Ledger, Notes, Python, Status}
+  alias Comporta.{Backoff, Ledger, Notes, Profile, Python, Status}
   alias Comporta.Pipeline.{Probation, Result, Run}
   alias Comporta.Python.Death
   alias Comporta.Stage.Consumer
@@ -223,7 +223,11 @@ defmodule Comporta.Pipeline.Store do
 
   ## Answers
 
-  defp frame(%{kind: :folded, id: id}, _payload, state), do: folded(state, id)
+  defp frame(%{kind: :folded, id: id} = header, _payload, state) do
+    Profile.add(state.run.name, header)
+    folded(state, id)
+  end
+
   defp frame(%{kind: :stale, id: id}, _payload, state), do: stale(state, id)
 
   defp frame(%{kind: :known}, payload, state) do
@@ -264,7 +268,12 @@ defmodule Comporta.Pipeline.Store do
   end
 
   defp frame(%{kind: :superseded, reason: reason}, _payload, _state), do: {:failed, reason}
-  defp frame(%{kind: :flushed, id: id}, _payload, %{flush: id} = state), do: flushed(state)
+
+  defp frame(%{kind: :flushed, id: id} = header, _payload, %{flush: id} = state) do
+    Profile.add(state.run.name, header)
+    flushed(state)
+  end
+
   defp frame(_header, _payload, _state), do: :nonsense
 
   defp folded(state, id) do

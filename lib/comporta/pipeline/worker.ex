@@ -14,7 +14,7 @@ defmodule Comporta.Pipeline.Worker do
 
   require Logger
 
-  alias Comporta.{Backoff, Ledger, Python}
+  alias Comporta.{Backoff, Ledger, Profile, Python}
   alias Comporta.Pipeline.{Batch, Claims, Clock, Note, Piece, Probation, Result, Run, Sequencer}
   alias Comporta.Python.Death
   alias Comporta.Stage.{Consumer, Producer}
@@ -165,7 +165,11 @@ defmodule Comporta.Pipeline.Worker do
 
   # The oldest piece's time begins now.
   defp time(%{running: []} = state), do: %{state | clock: Clock.stop(state.clock)}
-  defp time(state), do: %{state | clock: Clock.start(state.clock, state.run.config.batch_timeout)}
+
+  defp time(%{running: [{_id, piece} | _], run: run} = state) do
+    Profile.begun(run.name, piece.batch.arrived_at)
+    %{state | clock: Clock.start(state.clock, run.config.batch_timeout)}
+  end
 
   ## Answers
 
@@ -189,8 +193,12 @@ defmodule Comporta.Pipeline.Worker do
 
   defp frame(%{kind: :result, id: id} = header, payload, %{running: [{id, piece} | rest]} = state) do
     case Ledger.from_header(header) do
-      {:ok, ledger} when piece.decoded? -> answered(%{state | running: rest}, piece, ledger, payload)
-      _ -> :nonsense
+      {:ok, ledger} when piece.decoded? ->
+        Profile.add(state.run.name, header)
+        answered(%{state | running: rest}, piece, ledger, payload)
+
+      _ ->
+        :nonsense
     end
   end
 

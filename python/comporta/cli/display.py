@@ -14,6 +14,7 @@ from typing import Any
 
 from comporta.cli.output import silence
 from comporta.notes import LOSSES, ROWS, brief
+from comporta.profile import Profile
 
 STATUS_EVERY = 10.0  # seconds between status lines where there is no terminal
 RATE_OVER = 5.0  # seconds that the rate is an average over
@@ -32,8 +33,12 @@ class Display(abc.ABC):
         """The pipeline runs: with what, on what, and what it guarantees."""
 
     @abc.abstractmethod
-    def progress(self, progress: Mapping[str, Any]) -> None:
-        """How far it is: a `progress` report, four a second."""
+    def progress(self, progress: Mapping[str, Any], profile: Profile | None = None) -> None:
+        """How far it is: a `progress` report, four a second, with where the time went, if that is shown."""
+
+    @abc.abstractmethod
+    def profile(self, profile: Profile) -> None:
+        """Where the time went, at the end."""
 
     @abc.abstractmethod
     def log(self, line: str) -> None:
@@ -74,11 +79,15 @@ class Lines(Display):
             if banner[name] is not None:
                 self.log(f"  {name:11} {banner[name]}")
 
-    def progress(self, progress: Mapping[str, Any]) -> None:
+    def progress(self, progress: Mapping[str, Any], profile: Profile | None = None) -> None:
         status = self.status(progress)
         if time.monotonic() >= self._next_status:
             self._next_status = time.monotonic() + STATUS_EVERY
-            self.log(status_line(status))
+            self.log(status_line(status, profile))
+
+    def profile(self, profile: Profile) -> None:
+        for line in profile.lines():
+            self.log(line)
 
     def log(self, line: str) -> None:
         self.write(line + "\n")
@@ -97,9 +106,9 @@ class Live(Lines):
         super().__init__()
         self._line = ""
 
-    def progress(self, progress: Mapping[str, Any]) -> None:
+    def progress(self, progress: Mapping[str, Any], profile: Profile | None = None) -> None:
         width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
-        self._line = status_line(self.status(progress))[: width - 1]
+        self._line = status_line(self.status(progress), profile)[: width - 1]
         self.write(f"\r\x1b[2K{self._line}")
 
     def log(self, line: str) -> None:
@@ -121,11 +130,14 @@ class JSON(Display):
     def banner(self, banner: Mapping[str, Any]) -> None:
         self._event("info", "started", banner)
 
-    def progress(self, progress: Mapping[str, Any]) -> None:
+    def progress(self, progress: Mapping[str, Any], profile: Profile | None = None) -> None:
         status = self.status(progress)
         if time.monotonic() >= self._next_status:
             self._next_status = time.monotonic() + STATUS_EVERY
-            self._event("info", "progress", status)
+            self._event("info", "progress", status | ({"profile": profile.summary()} if profile else {}))
+
+    def profile(self, profile: Profile) -> None:
+        self._event("info", "profile", profile.summary())
 
     def log(self, line: str) -> None:
         try:
@@ -169,7 +181,7 @@ class Rate:
         return round((count - before) / (now - since)) if now > since else 0
 
 
-def status_line(status: Mapping[str, Any]) -> str:
+def status_line(status: Mapping[str, Any], profile: Profile | None = None) -> str:
     """A progress report in one line."""
     lag = (
         human_size(status["lag"])
@@ -183,6 +195,7 @@ def status_line(status: Mapping[str, Any]) -> str:
         f"{status['in_flight']:,} in flight",
         f"{status['dead']:,} dead letters",
         *brief(ROWS, status),
+        *([profile.brief()] if profile else []),
     ]
     return " | ".join(parts)
 

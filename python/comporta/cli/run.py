@@ -82,6 +82,11 @@ def cores() -> int:
 @option("drain-timeout", type=DURATION, metavar="DURATION", default="30s", help="How long stopping may take.")
 @option("web", type=click.Choice(["off"]), default="off", help="There is no page yet.")
 @option(
+    "profile",
+    is_flag=True,
+    help="Show where the time goes: reading, decoding, the transform, summing up, folding, flushing.",
+)
+@option(
     "log-format",
     type=click.Choice(["text", "json"]),
     default="text",
@@ -101,12 +106,16 @@ def run(file: PipelineFile, **given: Any) -> int:
     folder = find_release()
     with noted(file, given["source"], shown) as note:
         release = Release(folder, settings(file, given))
-        supervision = Supervision(release, shown, given["drain_timeout"] / 1000, note)
+        supervision = Supervision(
+            release, shown, given["drain_timeout"] / 1000, note, profile=given["profile"]
+        )
         status, words = supervision.watch()
         if note:
             note.add(status=status)
     if words:
         shown.say("error" if status else "info", words)
+    if supervision.profile:
+        shown.profile(supervision.profile)
     if supervision.ledger:
         needed = ["store", "dead"] + (["source"] if scheme(given["source"]) == "kafka" else [])
         again = "".join(f" --{name} {given[name]}" for name in needed if given[name])
@@ -155,7 +164,11 @@ def settings(file: PipelineFile, given: dict[str, Any]) -> dict[str, str]:
     """The release's variables, of the options given; one that was not is empty."""
     units = dict.fromkeys(("flush_every", "batch_timeout", "drain_timeout"), "ms")
     units |= dict.fromkeys(("worker_memory", "max_in_flight"), "B")
-    variables = {name: _text(value) + units.get(name, "") for name, value in given.items() if name != "web"}
+    variables = {
+        name: _text(value) + units.get(name, "")
+        for name, value in given.items()
+        if name not in ("web", "profile")
+    }
     variables |= {"file": str(file), "python": sys.executable}
     if given["source"] == "-":
         variables["stdin"] = f"/proc/{os.getpid()}/fd/0"

@@ -13,6 +13,7 @@ from typing import Any
 from comporta.cli.display import Display
 from comporta.cli.release import Release
 from comporta.connection import Closed, Frame
+from comporta.profile import Profile
 from comporta.runs import Note
 
 GRACE = 5.0  # seconds beyond the time to drain, after which the release is killed
@@ -27,13 +28,23 @@ OVERTIME = (
 class Supervision:
     """One run of a release. `drain_timeout` is in seconds; the pipeline's name is added to the `note`.
 
-    After `watch`, `ledger` is what became of all records, if the release has said it.
+    After `watch`, `ledger` is what became of all records, if the release has said it, and `profile` where the
+    time went, if it is to be shown.
     """
 
     def __init__(
-        self, release: Release, display: Display, drain_timeout: float, note: Note | None = None
+        self,
+        release: Release,
+        display: Display,
+        drain_timeout: float,
+        note: Note | None = None,
+        *,
+        profile: bool = False,
     ) -> None:
         self.ledger: dict[str, Any] | None = None
+        self.profile: Profile | None = None
+        self._is_profiled = profile
+        self._workers = 1
         self._release = release
         self._display = display
         self._noted = note
@@ -115,14 +126,18 @@ class Supervision:
         except Closed:
             return False
         report = _fields(frame)
+        sums = dict(report.pop("profile", ()))
+        if self._is_profiled and sums:
+            self.profile = Profile(sums, self._workers, report["consumed"])
         if self._noted and frame.kind in ("banner", "waiting"):
             self._noted.add(pipeline=report["pipeline"])
         match frame.kind:
             case "banner":
                 self._has_started = True
+                self._workers = report["workers"]
                 self._display.banner(report)
             case "progress":
-                self._display.progress(report)
+                self._display.progress(report, self.profile)
             case "waiting":
                 self._display.say("info", f"waiting: {report['text']}")
             case "ledger":

@@ -24,6 +24,7 @@ from comporta.groups import Indexes
 from comporta.kept import output_rows
 from comporta.note import Note
 from comporta.payloads import Result
+from comporta.profile import microseconds_since
 from comporta.records import Batch, Decoded, Tell
 from comporta.rows import Rows
 from comporta.transform import give_up
@@ -36,7 +37,7 @@ CellsBy = dict[tuple[tuple[str, ...], "int | None"], Cells]
 class Outcome:
     """What a batch came to: `consumed` records, each of which ended in one of the four ways that follow.
 
-    `transform_seconds` is how long the user's code took.
+    `transform_us` is how long the user's code took, in microseconds.
     """
 
     consumed: int
@@ -45,7 +46,7 @@ class Outcome:
     duplicates: int
     dead: int
     result: Result
-    transform_seconds: float
+    transform_us: int
 
 
 class Computation:
@@ -78,7 +79,7 @@ class Computation:
         """
         began = time.perf_counter()
         rows = self._rows(decoded, note)
-        transform_seconds = time.perf_counter() - began
+        transform_us = microseconds_since(began)
         checked = self._checker.check(decoded, rows)
         if decoded.batch.probation and len(rows.failures) == decoded.count:
             give_up(rows.failures)
@@ -114,7 +115,7 @@ class Computation:
             duplicates=duplicates,
             dead=len(rows.failures) + decoded.undecodable,
             result=result,
-            transform_seconds=transform_seconds,
+            transform_us=transform_us,
         )
 
     def warnings(self) -> list[str]:

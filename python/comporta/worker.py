@@ -67,7 +67,6 @@ class Worker:
             if note is not None:
                 note.close()
         result = payloads.pack(outcome.result)
-        transform_us = int(outcome.transform_seconds * 1_000_000)
         header = {
             "kind": "result",
             "id": id,
@@ -77,9 +76,9 @@ class Worker:
             "duplicates": outcome.duplicates,
             "dead": outcome.dead,
             "decode_us": decode_us,
-            "transform_us": transform_us,
+            "transform_us": outcome.transform_us,
             "claim_us": self._claim_us,
-            "sum_us": microseconds_since(began) - transform_us - self._claim_us,
+            "sum_us": microseconds_since(began) - outcome.transform_us - self._claim_us,
         }
         self._connection.send(header, result)
         for text in self._computation.warnings():

@@ -45,7 +45,13 @@ def run(self, decoded, claim, note=None):
         "without_id": 0,
     }
     return Outcome(
-        consumed=decoded.count, counted=0, dropped=decoded.count, duplicates=0, dead=0, result=result
+        consumed=decoded.count,
+        counted=0,
+        dropped=decoded.count,
+        duplicates=0,
+        dead=0,
+        result=result,
+        transform_us=0,
     )
 
 

@@ -32,10 +32,7 @@ defmodule Comporta.Notes do
   @doc "Adds to a pipeline's counts."
   @spec add(String.t(), t) :: :ok
   def add(pipeline, counts) do
-    for {count, amount} <- counts, amount > 0 do
-      Status.put(pipeline, count, Status.get(pipeline, count, 0) + amount)
-    end
-
+    for {count, amount} <- counts, amount > 0, do: Status.add(pipeline, count, amount)
     :ok
   end
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy
 from numpy.typing import NDArray
 
-from comporta.columns import NO_TIME, Bad, Numbers, number_column, tell, text_column
+from comporta.columns import NO_TIME, Bad, Numbers, converted, number_column, tell, text_column
 from comporta.definition import Pipeline
 from comporta.groups import Grouping, crossed, key_text
 from comporta.kept import row_texts
@@ -122,13 +122,4 @@ def _limit(texts: Grouping, longest: int, bad: Bad) -> None:
 def _keys(columns: Sequence[Grouping], rows: Rows) -> Grouping:
     """Rows by key."""
     groups = crossed(columns, len(rows.records))
-    keys: list[str] = []
-    long: dict[int, str] = {}
-    for group, texts in enumerate(groups.identities):
-        try:
-            keys.append(key_text(texts))
-        except ValueError as error:
-            keys.append("")
-            long[group] = str(error)
-    tell(_bad(rows, None), groups, long)
-    return Grouping(groups.indexes, keys)
+    return groups.renamed(converted(groups, key_text, "", _bad(rows, None)))

@@ -10,13 +10,14 @@ value that cannot be used, and why; what the column has there then means nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple, TypeVar, Union
 
 import numpy
 from numpy.typing import NDArray
 
 from comporta.event_time import Milliseconds
 from comporta.groups import Grouping, number, number_integers
+from comporta.metrics.numbers import WHOLE
 from comporta.scalars import shown, unwrapped
 from comporta.values import GREATEST, NULL, canonical, plain_number
 
@@ -24,11 +25,10 @@ Column = Union["list[Any]", "NDArray[Any]", Grouping]
 
 Bad = Callable[[int, str], None]
 
+Converted = TypeVar("Converted")
+
 NO_TIME = int(numpy.iinfo(numpy.int64).min)
 """What stands for no time among milliseconds in an array; numpy's NaT is the same number."""
-
-EXACT = 2**53
-"""Up to that, every integer is a float."""
 
 # Among values of these types alone, Python's equality (in which True is 1) tells values apart.
 COMPARABLE: tuple[set[type], ...] = ({str, int, type(None)}, {bytes, type(None)}, {bool, type(None)})
@@ -67,16 +67,23 @@ def values(column: Column) -> list[Any]:
 def text_column(column: Column, bad: Bad) -> Grouping:
     """Rows by the canonical text of each value."""
     groups = alike(column)
-    texts: list[str] = []
+    return groups.renamed(converted(groups, canonical, NULL, bad))
+
+
+def converted(
+    groups: Grouping, convert: Callable[[Any], Converted], instead: Converted, bad: Bad
+) -> list[Converted]:
+    """What each group's identity is converted to; `instead` of one that is refused, by a `ValueError`."""
+    found: list[Converted] = []
     wrong: dict[int, str] = {}
-    for index, value in enumerate(groups.identities):
+    for group, identity in enumerate(groups.identities):
         try:
-            texts.append(canonical(value))
+            found.append(convert(identity))
         except ValueError as error:
-            texts.append(NULL)
-            wrong[index] = str(error)
+            found.append(instead)
+            wrong[group] = str(error)
     tell(bad, groups, wrong)
-    return groups.renamed(texts)
+    return found
 
 
 def number_column(column: Column, bad: Bad) -> Numbers:
@@ -96,9 +103,8 @@ def number_column(column: Column, bad: Bad) -> Numbers:
     found = values(column)
     numbers = _numbers(found)
     if numbers is None:
-        plain = _numbers([_number_or_bad(index, value, bad) for index, value in enumerate(found)])
-        assert plain is not None, "numbers that were found to be finite"
-        return plain
+        numbers = _numbers([_number_or_bad(index, value, bad) for index, value in enumerate(found)])
+        assert numbers is not None, "each was found to be finite"
     return numbers
 
 
@@ -147,7 +153,7 @@ def _array(kinds: set[type], found: Sequence[int | float]) -> NDArray[Any] | Non
             return numpy.array(found, numpy.int64)
         except OverflowError:
             pass
-    elif kinds == {float} or max(abs(value) for value in found if type(value) is int) <= EXACT:
+    elif kinds == {float} or max(abs(value) for value in found if type(value) is int) <= WHOLE:
         floats = numpy.array(found, numpy.float64)
         return floats if numpy.isfinite(floats).all() else None
     if all(-GREATEST < value < GREATEST for value in found):

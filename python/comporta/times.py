@@ -7,7 +7,7 @@ from typing import Any
 import numpy
 from numpy.typing import NDArray
 
-from comporta.columns import NO_TIME, Bad, Column, alike, tell
+from comporta.columns import NO_TIME, Bad, Column, alike, converted
 from comporta.event_time import EARLIEST, LATEST, TimeReader
 
 REMEMBERED = 100_000  # distinct texts
@@ -30,22 +30,19 @@ class Times:
             if ((times == NO_TIME) | ((times >= EARLIEST) & (times <= LATEST))).all():
                 return times
         groups = alike(column)
-        wrong: dict[int, str] = {}
-        found = numpy.full(len(groups.identities), NO_TIME, numpy.int64)
-        for index, value in enumerate(groups.identities):
-            try:
-                found[index] = self._time(value)
-            except (ValueError, OverflowError) as error:
-                wrong[index] = str(error)
-        tell(bad, groups, wrong)
-        return found[groups.indexes]
+        return numpy.array(converted(groups, self._time, NO_TIME, bad), numpy.int64)[groups.indexes]
 
     def _time(self, value: Any) -> int:
-        if not isinstance(value, (str, bytes)):
-            time = self._read(value)
-            return NO_TIME if time is None else time
-        if value not in self._known:
+        is_text = isinstance(value, (str, bytes))
+        if is_text and value in self._known:
+            return self._known[value]
+        try:
+            read = self._read(value)
+        except OverflowError as error:
+            raise ValueError(str(error)) from None
+        time = NO_TIME if read is None else read
+        if is_text:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
-            self._known[value] = self._read(value) or 0
-        return self._known[value]
+            self._known[value] = time
+        return time

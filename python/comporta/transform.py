@@ -65,7 +65,7 @@ class RecordTransform(Transform):
         if note is not None:
             inputs = note.along(inputs, decoded.positions, decoded.batch.first, decoded.batch.next)
         fields = list(fields)
-        take = _all_of(fields)
+        take, take_some = _all_of(fields), _some_of(fields)
         values: list[Any] = []  # of all fields, row by row
         names: dict[str, None] = {}
         not_one: dict[int, int] = {}  # records that made another number of rows
@@ -77,14 +77,17 @@ class RecordTransform(Transform):
                     try:
                         values += take(made)  # now: a transform may return one dict again and again
                     except KeyError:  # it may be missing from other rows, too
-                        take = _some_of(fields)
+                        take = take_some
                         values += take(made)
                     if index < NAMED:
                         names.update(dict.fromkeys(made))
+                elif made is None:
+                    not_one[index] = 0
                 else:
-                    rows = [] if made is None else _rows(made)
-                    values += chain.from_iterable(map(_some_of(fields), rows))
-                    names.update(dict.fromkeys(chain.from_iterable(rows[:NAMED] if index < NAMED else ())))
+                    rows = _rows(made)
+                    values += list(chain.from_iterable(map(take_some, rows)))  # all of them, or none
+                    if index < NAMED:
+                        names.update(dict.fromkeys(chain.from_iterable(rows[:NAMED])))
                     not_one[index] = len(rows)
             except BaseException as error:  # SystemExit too costs only the record that it was raised for
                 not_one[index] = 0

@@ -12,6 +12,9 @@ from typing import NamedTuple
 
 Number = int | float
 
+WHOLE = 2**53
+"""Up to that, every integer is a float, and floats that are whole add up exactly."""
+
 
 class Exact(NamedTuple):
     """The number numerator / 2**scale, `scale` being as small as it can, and not below zero."""

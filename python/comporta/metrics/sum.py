@@ -6,15 +6,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from comporta.metrics.contract import Metric, Takes
-from comporta.metrics.numbers import Exact, Number, exact_sum, pack_number, unpack_number
+from comporta.metrics.numbers import WHOLE, Exact, Number, exact_sum, pack_number, unpack_number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from comporta.groups import Grouping
-
-WHOLE = 2**53
-"""Floats up to that, which are whole, add up exactly to floats up to that."""
 
 
 class Sum(Metric[Exact]):

@@ -91,7 +91,7 @@ def test_who_lies_is_disqualified_and_named(services: RealServices, tmp_path: Pa
         Row(5, "bare / aiokafka", Measured("bare"), 0.001, Measured("aiokafka")),
         Row(2, "liar / bare", Measured("liar"), 0.001, Measured("bare"), per_core=True),
     ]
-    settings = Settings(Plan(rows, measured, []), LINES, rounds=1, seed=3)
+    settings = Settings(Plan(rows, measured, []), LINES, rounds=1, seed=3, cores=2)
     outcome = suite.run(settings, lambda line: None, known, services.services)
     assert report.write(outcome, tmp_path)
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 import comporta
 from comporta import errors
 
@@ -28,9 +30,15 @@ def test_all_is_what_the_package_offers() -> None:
         assert getattr(comporta, name).__doc__
 
 
-def test_importing_it_brings_none_of_the_heavy_libraries() -> None:
-    heavy = {"numpy", "pandas", "polars", "pyarrow", "datasketches", "sqlite3"}
-    code = f"import sys, comporta; print(*sorted({heavy} & set(sys.modules)))"
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("comporta", {"numpy", "pandas", "polars", "pyarrow", "datasketches", "sqlite3"}),
+        ("comporta.cli", {"numpy", "pandas", "polars", "pyarrow", "datasketches", "aiokafka", "cassandra"}),
+    ],
+)
+def test_importing_it_brings_none_of_the_heavy_libraries(module: str, heavy: set[str]) -> None:
+    code = f"import sys, {module}; print(*sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 

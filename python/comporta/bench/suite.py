@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import statistics
 import tempfile
@@ -44,7 +43,7 @@ class Settings:
     lines: int
     rounds: int
     seed: int
-    cores: int = len(os.sched_getaffinity(0))
+    cores: int
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import sys
@@ -13,8 +14,6 @@ from typing import NoReturn, TextIO
 import click
 
 from comporta.cli.audit import audit
-from comporta.cli.bench import bench
-from comporta.cli.chaos import chaos
 from comporta.cli.dead import dead
 from comporta.cli.display import json_event
 from comporta.cli.drain import drain
@@ -24,7 +23,6 @@ from comporta.cli.reset import reset
 from comporta.cli.rows import rows
 from comporta.cli.run import run
 from comporta.cli.services import services
-from comporta.cli.validate import validate
 from comporta.errors import ComportaError, UsageError
 
 COMPLETION = """\b
@@ -35,8 +33,27 @@ Completion for your shell:
 """
 
 
+LATER = ("bench", "chaos", "validate")
+"""Subcommands that are imported when they are asked for: they bring numpy, and clients of all services."""
+
+
+class Subcommands(click.Group):
+    """All subcommands, those of `LATER` too."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return sorted([*super().list_commands(context), *LATER])
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in LATER:
+            return super().get_command(context, name)
+        command: click.Command = getattr(importlib.import_module(f"comporta.cli.{name}"), name)
+        return command
+
+
 @click.group(
-    epilog=COMPLETION, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+    cls=Subcommands,
+    epilog=COMPLETION,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(package_name="comporta")
 def comporta() -> None:
@@ -47,7 +64,7 @@ def comporta() -> None:
     """
 
 
-for command in (run, drain, query, rows, audit, dead, init, reset, validate, services, chaos, bench):
+for command in (run, drain, query, rows, audit, dead, init, reset, services):
     comporta.add_command(command)
 
 

@@ -11,6 +11,7 @@ from comporta.bench.rows import plan
 from comporta.cli import options, signals
 from comporta.cli import output as written
 from comporta.cli.options import option
+from comporta.cli.run import cores
 
 IN_CHECKOUT = Path("bench", "results")
 ELSEWHERE = Path(".comporta", "bench")
@@ -19,18 +20,16 @@ SYSTEMS = ("system", "load", "lines/s", "spread", "cpu s/million", "peak MB", "f
 
 
 def _numbers(text: str) -> list[int]:
-    return [int(number) for number in text.split(",") if number]
-
-
-def _names(text: str) -> list[str]:
-    return [name for name in text.split(",") if name]
+    if not all(name.isdecimal() for name in options.names(text)):
+        raise ValueError(f"{text!r} is no list of rows of the table, such as 2,5")
+    return list(map(int, options.names(text)))
 
 
 @click.command()
 @option(
     "rows", type=_numbers, metavar="N,...", help="Only what these rows of the table take.  [default: all]"
 )
-@option("systems", type=_names, metavar="NAME,...", help="Only these systems.  [default: all]")
+@option("systems", type=options.names, metavar="NAME,...", help="Only these systems.  [default: all]")
 @option("lines", type=click.IntRange(min=1000), default=1_000_000, help="Of the standard topic.")
 @option("rounds", type=click.IntRange(min=1), default=3, metavar="N", help="Of all systems in turn.")
 @option("seed", type=int, default=1, help="Of the lines.")
@@ -60,7 +59,7 @@ def bench(
     chosen = plan(rows, systems, known)
     signals.end_as_interrupted()
     folder = output or (IN_CHECKOUT if IN_CHECKOUT.parent.is_dir() else ELSEWHERE)
-    outcome = suite.run(suite.Settings(chosen, lines, rounds, seed), _say, known)
+    outcome = suite.run(suite.Settings(chosen, lines, rounds, seed, cores()), _say, known)
     if not report.write(outcome, folder):
         _say("the report has no pictures: install comporta[chaos] for them")
     _show(outcome, format)

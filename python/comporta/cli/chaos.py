@@ -20,16 +20,12 @@ from comporta.cli.options import option
 RECOVERY = ("fault", "times", "median_ms", "worst_ms", "never", "stopped_ms")
 
 
-def _names(text: str) -> list[str]:
-    return [name for name in text.split(",") if name]
-
-
 @click.command()
 @option("system", type=click.Choice(SYSTEMS), default="cluster", help="What is put to the test.")
 @option("seed", type=int, help="Repeats the schedule of an earlier run.  [default: by chance]")
 @option("minutes", type=click.FloatRange(min=0.0), default=5.0, help="For all workloads together.")
-@option("faults", type=_names, metavar="NAME,...", help="Only these.  [default: all]")
-@option("workloads", type=_names, metavar="NAME,...", help="Only these.  [default: all]")
+@option("faults", type=options.names, metavar="NAME,...", help="Only these.  [default: all]")
+@option("workloads", type=options.names, metavar="NAME,...", help="Only these.  [default: all]")
 @option("rounds", type=click.IntRange(min=1), metavar="N", help="End once each fault has had N turns.")
 @option("each", is_flag=True, help="Instead, kill -9 each process of the system once.")
 @option(

@@ -18,6 +18,11 @@ from comporta.errors import UsageError
 from comporta.sinks import Sink, open_sink
 
 
+def names(text: str) -> list[str]:
+    """Names that commas part."""
+    return [name for name in text.split(",") if name]
+
+
 class PipelineFile(NamedTuple):
     """A `FILE.py`, or `FILE.py:name` for one of several pipelines in it."""
 

@@ -1,4 +1,4 @@
-"""How the programs of the systems that run in an environment of their own are compiled and started.
+"""How the programs of the systems beside Comporta are installed, compiled and started.
 
 A program in Python gets one argument, the task in JSON (`programs/share.py` reads it); one in Java gets the
 same as words (`programs/Task.java`).
@@ -11,14 +11,41 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
+from comporta.bench import environments
 from comporta.bench import job as the_job
-from comporta.bench.system import Job, Unavailable
+from comporta.bench.system import Job, System, Unavailable
 from comporta.errors import ComportaError
 from comporta.services import jars
 from comporta.services import programs as needed
 
 PROGRAMS = Path(__file__).with_name("programs")
+
+
+class PythonPeer(System):
+    """Runs in a virtual environment of its own; `python` is its interpreter, once it is installed."""
+
+    requirements: ClassVar[tuple[str, ...]]
+
+    def install(self, cache: Path) -> None:
+        self.python = environments.make(cache, self.name, self.requirements)
+
+
+class JavaPeer(System):
+    """A program upon jars, which are kept in a folder of that name; once installed, it has a `classpath`."""
+
+    program: ClassVar[str]
+    folder: ClassVar[str]
+    jars: ClassVar[tuple[str, ...]]
+
+    def install(self, cache: Path) -> None:
+        jars = download(self.folder, self.jars)
+        self.classpath = compiled(cache, f"{self.name}-classes", jars, self.program)
+
+    def commands(self, job: Job) -> list[list[str]]:
+        """One JVM."""
+        return [java(self.classpath, self.program, job)]
 
 
 def download(name: str, artifacts: Sequence[str]) -> Path:
@@ -57,3 +84,8 @@ def python(interpreter: str, program: str, job: Job, number: int = 0, **more: ob
     known = job._asdict() | {"folder": str(job.folder), "file": str(job.file), "group": job.group}
     told = known | {"number": number, "job": the_job.__file__, "more": more}
     return [interpreter, str(PROGRAMS / f"{program}.py"), json.dumps(told)]
+
+
+def each(interpreter: str, program: str, job: Job, **more: object) -> list[list[str]]:
+    """As many processes of a program in Python as the job is to have."""
+    return [python(interpreter, program, job, number, **more) for number in range(job.processes)]

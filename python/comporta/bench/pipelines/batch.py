@@ -4,15 +4,9 @@ import polars as pl
 
 import comporta as c
 from comporta.bench.job import TIME_FORMAT
+from comporta.bench.pipelines import METRICS
 
-pipeline = c.Pipeline(
-    "bench",
-    time_format=TIME_FORMAT,
-    metrics=[
-        c.count("requests", by=["status", "method"], every="1m"),
-        c.sum("bytes", of="bytes", by=["status", "method"], every="1m"),
-    ],
-)
+pipeline = c.Pipeline("bench", time_format=TIME_FORMAT, metrics=METRICS)
 
 BEFORE, REQUEST, ANSWER = (pl.col("line").struct.field(f"field_{number}") for number in range(3))
 

@@ -1,18 +1,7 @@
 """The job, a record at a time."""
 
 import comporta as c
-from comporta.bench.job import parse
+from comporta.bench.pipelines import METRICS, row
 
-pipeline = c.Pipeline(
-    "bench",
-    metrics=[
-        c.count("requests", by=["status", "method"], every="1m"),
-        c.sum("bytes", of="bytes", by=["status", "method"], every="1m"),
-    ],
-)
-
-
-@pipeline.transform
-def transform(line):
-    minute, status, method, size = parse(line)
-    return {"time": minute, "status": status, "method": method, "bytes": size}
+pipeline = c.Pipeline("bench", metrics=METRICS)
+pipeline.transform(row)

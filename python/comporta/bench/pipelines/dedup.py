@@ -1,25 +1,13 @@
 """The job, each line counted once by the id at its end."""
 
 import comporta as c
-from comporta.bench.job import parse
+from comporta.bench.pipelines import METRICS, row
 
-pipeline = c.Pipeline(
-    "bench",
-    dedup=c.by_id("id", within="1h"),
-    metrics=[
-        c.count("requests", by=["status", "method"], every="1m"),
-        c.sum("bytes", of="bytes", by=["status", "method"], every="1m"),
-    ],
-)
+pipeline = c.Pipeline("bench", dedup=c.by_id("id", within="1h"), metrics=METRICS)
 
 
 @pipeline.transform
 def transform(line):
-    minute, status, method, size = parse(line)
-    return {
-        "time": minute,
-        "status": status,
-        "method": method,
-        "bytes": size,
-        "id": line[line.rindex(b" ") + 1 :].decode(),
-    }
+    made = row(line)
+    made["id"] = line[line.rindex(b" ") + 1 :].decode()
+    return made

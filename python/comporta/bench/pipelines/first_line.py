@@ -5,22 +5,15 @@ import time
 from pathlib import Path
 
 import comporta as c
-from comporta.bench.job import parse
+from comporta.bench.pipelines import METRICS, row
 
 FIRST = Path(os.environ.get("COMPORTA_BENCH_FIRST_LINE", os.devnull))
 
-pipeline = c.Pipeline(
-    "bench",
-    metrics=[
-        c.count("requests", by=["status", "method"], every="1m"),
-        c.sum("bytes", of="bytes", by=["status", "method"], every="1m"),
-    ],
-)
+pipeline = c.Pipeline("bench", metrics=METRICS)
 
 
 @pipeline.transform
 def transform(line):
     if not FIRST.exists():
         FIRST.write_text(str(time.time()))
-    minute, status, method, size = parse(line)
-    return {"time": minute, "status": status, "method": method, "bytes": size}
+    return row(line)

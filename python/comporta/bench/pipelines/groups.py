@@ -1,19 +1,7 @@
 """The job, and the requests of each path for all time besides: as many groups as there are paths."""
 
 import comporta as c
-from comporta.bench.job import parse_with_path
+from comporta.bench.pipelines import METRICS, row_with_path
 
-pipeline = c.Pipeline(
-    "bench",
-    metrics=[
-        c.count("requests", by=["status", "method"], every="1m"),
-        c.sum("bytes", of="bytes", by=["status", "method"], every="1m"),
-        c.count("by_path", by=["path"]),
-    ],
-)
-
-
-@pipeline.transform
-def transform(line):
-    minute, status, method, size, path = parse_with_path(line)
-    return {"time": minute, "status": status, "method": method, "bytes": size, "path": path}
+pipeline = c.Pipeline("bench", metrics=[*METRICS, c.count("by_path", by=["path"])])
+pipeline.transform(row_with_path)

@@ -3,23 +3,17 @@
 import time
 
 import comporta as c
-from comporta.bench.job import parse
+from comporta.bench.pipelines import METRICS, row
 
 SECONDS = 50e-6
 
-pipeline = c.Pipeline(
-    "bench",
-    metrics=[
-        c.count("requests", by=["status", "method"], every="1m"),
-        c.sum("bytes", of="bytes", by=["status", "method"], every="1m"),
-    ],
-)
+pipeline = c.Pipeline("bench", metrics=METRICS)
 
 
 @pipeline.transform
 def transform(line):
     end = time.perf_counter() + SECONDS
-    minute, status, method, size = parse(line)
+    made = row(line)
     while time.perf_counter() < end:
         pass
-    return {"time": minute, "status": status, "method": method, "bytes": size}
+    return made

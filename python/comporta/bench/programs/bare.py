@@ -1,32 +1,20 @@
 """A bare loop with hand-written counters, over lines decoded beforehand or, told to, as it reads the file."""
 
-import json
-import sys
 import time
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))
-from job import parse
+from loop import count
+from share import leave, told
 
 
-def main(file, folder, how):
+def main(task):
     totals = {}
-    with Path(file).open("rb") as opened:
-        lines = opened if how == "file" else [line.rstrip(b"\n") for line in opened]
+    with Path(task.file).open("rb") as opened:
+        lines = opened if task.more["as_read"] else [line.rstrip(b"\n") for line in opened]
         first = time.time()
-        for line in lines:
-            minute, status, method, size = parse(line)
-            group = minute, status, method
-            total = totals.get(group)
-            if total is None:
-                totals[group] = [1, size]
-            else:
-                total[0] += 1
-                total[1] += size
+        count(task.parse, totals, lines)
         last = time.time()
-    rows = [[*group, *total] for group, total in totals.items()]
-    left = {"first": first, "last": last, "totals": rows}
-    (Path(folder) / "result-bare.json").write_text(json.dumps(left))
+    leave(task.folder, "bare", first, last, totals)
 
 
-main(*sys.argv[1:])
+main(told())

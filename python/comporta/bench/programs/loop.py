@@ -1,13 +1,21 @@
-"""What plain loops have in common: their share of the job, hand-written counters, and what they leave."""
+"""What plain loops have in common: hand-written counters, and their share of the job."""
 
-import json
-import sys
 import time
-from pathlib import Path
 
-# Last, so that no package of an environment is hidden by a neighbour of the job.
-sys.path.append(str(Path(__file__).resolve().parents[1]))
-from job import parse
+from share import leave
+
+
+def count(parse, totals, lines):
+    """Count lines, in a plain loop."""
+    for line in lines:
+        minute, status, method, size = parse(line)
+        group = minute, status, method
+        total = totals.get(group)
+        if total is None:
+            totals[group] = [1, size]
+        else:
+            total[0] += 1
+            total[1] += size
 
 
 class Share:
@@ -16,13 +24,12 @@ class Share:
     Partitions are shared out beforehand: who joins a group late would have others count what is its own.
     """
 
-    def __init__(self, arguments):
-        given = json.loads(arguments)
-        self.kafka, self.topic, self.group = given["kafka"], given["topic"], given["group"]
-        self.only_counts = given["only_counts"]
-        self.partitions = list(range(given["number"], given["partitions"], given["processes"]))
-        self.left = given["lines"] // given["partitions"] * len(self.partitions)
-        self._path = Path(given["folder"], f"result-{given['number']}.json")
+    def __init__(self, task):
+        self.task = task
+        self.partitions = list(range(task.number, task.partitions, task.processes))
+        self.left = self._all = task.lines // task.partitions * len(self.partitions)
+        self._only_counts = task.more["only_counts"]
+        self._parse = task.parse
         self._totals = {}
         self._first = None
 
@@ -31,22 +38,10 @@ class Share:
         if self._first is None:
             self._first = time.time()
         self.left -= len(lines)
-        if self.only_counts:
-            return
-        totals = self._totals
-        for line in lines:
-            minute, status, method, size = parse(line)
-            group = minute, status, method
-            total = totals.get(group)
-            if total is None:
-                totals[group] = [1, size]
-            else:
-                total[0] += 1
-                total[1] += size
+        if not self._only_counts:
+            count(self._parse, self._totals, lines)
 
-    def leave(self, counted):
-        """Leave the result, once all lines are counted: so many."""
-        rows = [[0, 0, "", counted, 0]]
-        if not self.only_counts:
-            rows = [[*group, *total] for group, total in self._totals.items()]
-        self._path.write_text(json.dumps({"first": self._first, "last": time.time(), "totals": rows}))
+    def leave(self):
+        """Leave the result, once all lines are counted."""
+        totals = {(0, 0, ""): [self._all - self.left, 0]} if self._only_counts else self._totals
+        leave(self.task.folder, str(self.task.number), self._first, time.time(), totals)

@@ -34,9 +34,10 @@ class Task:
         self.lines: int = given["lines"]
         self.processes: int = given["processes"]
         self.folder = Path(given["folder"])
+        self.file: str = given["file"]
         self.number: int = given["number"]
         self.job: str = given["job"]
-        self.more: dict[str, Any] = given["more"]  # what only this peer is told
+        self.more: dict[str, Any] = given["more"]  # what only this program is told
 
     @property
     def parse(self) -> Callable[[bytes], Group]:
@@ -80,14 +81,15 @@ class Tally:
 
     def leave(self, folder: Path, name: str) -> None:
         """Write the file that the harness reads, whole or not at all."""
-        leave(folder, name, self.first, self.last, [[*group, *total] for group, total in self.totals.items()])
+        leave(folder, name, self.first, self.last, self.totals)
 
 
-def leave(folder: Path, name: str, first: float, last: float, totals: list[list[Any]]) -> None:
+def leave(folder: Path, name: str, first: float, last: float, totals: dict[Group, list[int]]) -> None:
     """Write the file that the harness reads, whole or not at all."""
     path = folder / f"result-{name}.json"
     temporary = folder / f".{path.name}"
-    temporary.write_text(json.dumps({"first": first, "last": last, "totals": totals}))
+    rows = [[*group, *total] for group, total in totals.items()]
+    temporary.write_text(json.dumps({"first": first, "last": last, "totals": rows}))
     temporary.replace(path)
 
 

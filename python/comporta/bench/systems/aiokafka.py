@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from comporta.bench import loops
+from comporta.bench import peers
 from comporta.bench.system import Job, System
 
 
@@ -15,7 +15,7 @@ class Aiokafka(System):
     title = "aiokafka loops in as many processes as cores"
 
     def commands(self, job: Job) -> list[list[str]]:
-        return loops.commands(sys.executable, "aiokafka_loop", job, job.processes, only_counts=False)
+        return peers.each(sys.executable, "aiokafka_loop", job, only_counts=False)
 
 
 class AiokafkaNothing(System):
@@ -26,4 +26,4 @@ class AiokafkaNothing(System):
     only_counts = True
 
     def commands(self, job: Job) -> list[list[str]]:
-        return loops.commands(sys.executable, "aiokafka_loop", job, 1, only_counts=True)
+        return peers.each(sys.executable, "aiokafka_loop", job._replace(processes=1), only_counts=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from comporta.bench.loops import PROGRAMS
+from comporta.bench import peers
 from comporta.bench.system import Job, System
 
 
@@ -13,10 +13,10 @@ class Bare(System):
 
     name = "bare"
     title = "a bare loop over lines decoded beforehand, one process"
-    how = "memory"
+    as_read = False
 
     def commands(self, job: Job) -> list[list[str]]:
-        return [[sys.executable, str(PROGRAMS / "bare.py"), str(job.file), str(job.folder), self.how]]
+        return [peers.python(sys.executable, "bare", job, as_read=self.as_read)]
 
 
 class BareFile(Bare):
@@ -24,4 +24,4 @@ class BareFile(Bare):
 
     name = "bare-file"
     title = "a bare loop over a file, one process"
-    how = "file"
+    as_read = True

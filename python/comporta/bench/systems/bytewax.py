@@ -6,26 +6,21 @@ the `batch_size` of sources besides: 10,000 here. Groups are folded by key, as i
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar
 
-from comporta.bench import environments, peers
-from comporta.bench.system import Job, System
+from comporta.bench import peers
+from comporta.bench.system import Job
 from comporta.services import ports
 
 VERSION = "0.21.1"
 
 
-class Bytewax(System):
+class Bytewax(peers.PythonPeer):
     """`programs/bytewax_count.py`."""
 
     name: ClassVar[str] = "bytewax"
     title: ClassVar[str] = f"Bytewax {VERSION}, a process for each core"
     requirements: ClassVar[tuple[str, ...]] = (f"bytewax=={VERSION}", "confluent-kafka==2.16.1")
-
-    def install(self, cache: Path) -> None:
-        """A virtual environment."""
-        self.python = environments.make(cache, self.name, self.requirements)
 
     def commands(self, job: Job) -> list[list[str]]:
         """The processes of a cluster, which find each other at their addresses."""
@@ -33,7 +28,4 @@ class Bytewax(System):
         for _ in range(job.processes):
             found.append(ports.find(["127.0.0.1"], int(job.kafka.rpartition(":")[2]), found))
         addresses = [f"127.0.0.1:{port}" for port in found]
-        return [
-            peers.python(self.python, "bytewax_count", job, number, addresses=addresses)
-            for number in range(job.processes)
-        ]
+        return peers.each(self.python, "bytewax_count", job, addresses=addresses)

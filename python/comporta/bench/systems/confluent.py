@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import ClassVar
 
-from comporta.bench import environments, loops
-from comporta.bench.system import Job, System
+from comporta.bench import peers
+from comporta.bench.system import Job
 
 VERSION = "2.12.2"
 
 
-class Confluent(System):
+class Confluent(peers.PythonPeer):
     """In as many processes as cores."""
 
     name = "confluent"
     title = f"confluent-kafka {VERSION} loops in as many processes as cores"
-
-    _python = ""
-
-    def install(self, cache: Path) -> None:
-        self._python = environments.make(cache, self.name, [f"confluent-kafka=={VERSION}"])
+    requirements: ClassVar[tuple[str, ...]] = (f"confluent-kafka=={VERSION}",)
 
     def commands(self, job: Job) -> list[list[str]]:
-        return loops.commands(self._python, "confluent_loop", job, job.processes, only_counts=False)
+        return peers.each(self.python, "confluent_loop", job, only_counts=False)

@@ -6,16 +6,15 @@ Lines are taken a thousand at a time with `Stream.take`, Faust's way to process 
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar
 
-from comporta.bench import environments, peers
-from comporta.bench.system import Job, System
+from comporta.bench import peers
+from comporta.bench.system import Job
 
 VERSION = "0.15.3"
 
 
-class Faust(System):
+class Faust(peers.PythonPeer):
     """`programs/faust_count.py`."""
 
     name: ClassVar[str] = "faust"
@@ -27,10 +26,6 @@ class Faust(System):
         "cramjam==2.11.0",  # reads lz4
     )
 
-    def install(self, cache: Path) -> None:
-        """A virtual environment."""
-        self.python = environments.make(cache, self.name, self.requirements)
-
     def commands(self, job: Job) -> list[list[str]]:
         """The workers."""
-        return [peers.python(self.python, "faust_count", job, number) for number in range(job.processes)]
+        return peers.each(self.python, "faust_count", job)

@@ -7,30 +7,21 @@ they cost little beside the lines.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar
 
 from comporta.bench import peers
-from comporta.bench.system import Job, System
 
 VERSION = "4.3.1"
 
 
-class Java(System):
+class Java(peers.JavaPeer):
     """`programs/Plain.java`."""
 
     name: ClassVar[str] = "java"
     title: ClassVar[str] = f"plain Java, kafka-clients {VERSION}, a thread for each core"
+    program: ClassVar[str] = "Plain"
+    folder: ClassVar[str] = f"kafka-clients-{VERSION}"
     jars: ClassVar[tuple[str, ...]] = (
         f"org.apache.kafka:kafka-clients:{VERSION}",
         "org.slf4j:slf4j-nop:1.7.36",
     )
-
-    def install(self, cache: Path) -> None:
-        """Jars and classes."""
-        folder = peers.download(f"kafka-clients-{VERSION}", self.jars)
-        self.classpath = peers.compiled(cache, self.name, folder, "Plain")
-
-    def commands(self, job: Job) -> list[list[str]]:
-        """One JVM."""
-        return [peers.java(self.classpath, "Plain", job)]

@@ -8,30 +8,21 @@ Processor API: to group by key would send every line through Kafka again.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar
 
 from comporta.bench import peers
-from comporta.bench.system import Job, System
 
 VERSION = "4.3.1"
 
 
-class KafkaStreams(System):
+class KafkaStreams(peers.JavaPeer):
     """`programs/Streams.java`."""
 
     name: ClassVar[str] = "kafka-streams"
     title: ClassVar[str] = f"Kafka Streams {VERSION}, a thread for each core"
+    program: ClassVar[str] = "Streams"
+    folder: ClassVar[str] = f"kafka-streams-{VERSION}"
     jars: ClassVar[tuple[str, ...]] = (
         f"org.apache.kafka:kafka-streams:{VERSION}",
         "org.slf4j:slf4j-nop:1.7.36",
     )
-
-    def install(self, cache: Path) -> None:
-        """Jars and classes."""
-        folder = peers.download(f"kafka-streams-{VERSION}", self.jars)
-        self.classpath = peers.compiled(cache, self.name, folder, "Streams")
-
-    def commands(self, job: Job) -> list[list[str]]:
-        """One JVM."""
-        return [peers.java(self.classpath, "Streams", job)]

@@ -6,26 +6,21 @@ for consumers; all else is as Quix Streams has it. Totals are in each process's 
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar
 
-from comporta.bench import environments, peers
-from comporta.bench.system import Job, System
+from comporta.bench import peers
+from comporta.bench.system import Job
 
 VERSION = "3.28.1"
 
 
-class Quix(System):
+class Quix(peers.PythonPeer):
     """`programs/quix_count.py`."""
 
     name: ClassVar[str] = "quix"
     title: ClassVar[str] = f"Quix Streams {VERSION}, a process for each core"
     requirements: ClassVar[tuple[str, ...]] = (f"quixstreams=={VERSION}", "confluent-kafka==2.12.2")
 
-    def install(self, cache: Path) -> None:
-        """A virtual environment."""
-        self.python = environments.make(cache, self.name, self.requirements)
-
     def commands(self, job: Job) -> list[list[str]]:
         """The members of the group."""
-        return [peers.python(self.python, "quix_count", job, number) for number in range(job.processes)]
+        return peers.each(self.python, "quix_count", job)

@@ -10,18 +10,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from comporta.bench import environments, peers
-from comporta.bench.system import Job, System
+from comporta.bench import peers
+from comporta.bench.system import Job
 
 VERSION = "2.8.0"
 
 
-class Storm(System):
+class Storm(peers.JavaPeer, peers.PythonPeer):
     """`programs/StormCount.java` and `programs/storm_bolt.py`."""
 
     name: ClassVar[str] = "storm"
     title: ClassVar[str] = f"Storm {VERSION} with pystorm 3.1.4, a bolt for each core"
     requirements: ClassVar[tuple[str, ...]] = ("pystorm==3.1.4", "simplejson==4.3.0", "six==1.17.0")
+    program: ClassVar[str] = "StormCount"
+    folder: ClassVar[str] = f"storm-kafka-{VERSION}"
     jars: ClassVar[tuple[str, ...]] = (
         f"org.apache.storm:storm-server:{VERSION}",
         f"org.apache.storm:storm-kafka-client:{VERSION}",
@@ -30,10 +32,10 @@ class Storm(System):
 
     def install(self, cache: Path) -> None:
         """A virtual environment, jars and classes."""
-        self.python = environments.make(cache, self.name, self.requirements)
-        folder = peers.download(f"storm-kafka-{VERSION}", self.jars)
-        self.classpath = peers.compiled(cache, f"{self.name}-classes", folder, "StormCount")
+        peers.PythonPeer.install(self, cache)
+        peers.JavaPeer.install(self, cache)
 
     def commands(self, job: Job) -> list[list[str]]:
         """One JVM, which starts the bolts."""
-        return [peers.java(self.classpath, "StormCount", job, *peers.python(self.python, "storm_bolt", job))]
+        bolt = peers.python(self.python, "storm_bolt", job)
+        return [peers.java(self.classpath, self.program, job, *bolt)]

@@ -131,6 +131,18 @@ def test_comporta_counts_what_is_right(system: Comporta, services: RealServices,
     assert spent.cpu > 0.5
 
 
+def test_a_process_without_a_line_takes_no_time(tmp_path: Path) -> None:
+    job = Job("127.0.0.1:9092", "lines", 4, 3, 2, tmp_path, tmp_path / "lines")
+    spent = Spent(0.0, 60.0, 1.0, 1)
+    idle = {"first": 0.0, "last": 0.0, "totals": []}
+    (tmp_path / "result-0.json").write_text(json.dumps(idle))
+    with pytest.raises(Failed, match="counted nothing"):
+        Bare().result(job, spent)
+    worked = {"first": 40.0, "last": 42.5, "totals": [[0, 200, "GET", 3, 5]]}
+    (tmp_path / "result-1.json").write_text(json.dumps(worked))
+    assert Bare().result(job, spent) == Result(2.5, {(0, 200, "GET"): (3, 5)})
+
+
 def test_a_run_that_hangs_is_ended(tmp_path: Path) -> None:
     with pytest.raises(Failed, match="in time"):
         measure.run([["sleep", "600"], ["true"]], tmp_path, 0.5)

@@ -94,5 +94,8 @@ class System(ABC):
             group = (int(minute), int(status), str(method))
             before = totals.get(group, (0, 0))
             totals[group] = before[0] + count, before[1] + size
-        began = min(each["first"] for each in left)
-        return Result(max(each["last"] for each in left) - began, totals)
+        worked = [each for each in left if each["totals"]]  # a process may have had no line
+        if not worked:
+            raise Failed("it counted nothing")
+        began = min(each["first"] for each in worked)
+        return Result(max(each["last"] for each in worked) - began, totals)

@@ -158,7 +158,7 @@ def _milliseconds(array: Any) -> NDArray[numpy.datetime64]:
 
 def _records(column: Column, offsets: Sequence[int]) -> Indexes:
     known = numpy.asarray(offsets, numpy.int64)
-    if isinstance(column, numpy.ndarray) and len(known):
+    if isinstance(column, numpy.ndarray) and column.dtype.kind == "i" and len(known):
         places = numpy.minimum(numpy.searchsorted(known, column), len(known) - 1)
         if (known[places] == column).all():
             return places

@@ -6,11 +6,12 @@ import asyncio
 
 import pytest
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import InvalidConfigurationError, MessageSizeTooLargeError
+from aiokafka.errors import InvalidConfigurationError, KafkaConnectionError, MessageSizeTooLargeError
 from kafka_topics import Topic
 from kafka_topics import broker as broker
 from real_services import services as services
 
+from comporta.chaos import kafka
 from comporta.chaos.kafka import Group, configure, ends, grow
 
 
@@ -39,6 +40,16 @@ def test_a_topic_refuses_messages_and_takes_them_again() -> None:
 
 def test_where_nobody_answers_no_end_is_known() -> None:
     assert ends("127.0.0.1:1", "topic") is None
+
+
+def test_where_a_broker_fails_between_two_questions_no_end_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    topic = Topic(1)
+
+    async def fail(*_: object) -> int:
+        raise KafkaConnectionError
+
+    monkeypatch.setattr(kafka, "_count", fail)
+    assert ends(topic.server, topic.name) is None
 
 
 def test_a_group_has_its_members_and_its_generation() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -43,6 +44,17 @@ def test_a_partition_that_is_behind_is_waited_for(store: Store, watch: Watch) ->
     assert watch.wait_for(30, ends, SHORT) is None
     store.durable = Durable(120, {"a/0": 100, "a/1": 20})
     assert watch.wait_for(30, ends, LONG) is not None
+
+
+def test_what_was_durable_stays_so(store: Store, watch: Watch) -> None:
+    store.durable = Durable(70, {})
+    assert watch.wait_for(70, {}, LONG) is not None
+    store.durable = None
+    seen = len(watch.samples)
+    while len(watch.samples) < seen + 2:
+        time.sleep(0.01)
+    assert watch.samples[-1].durable is None
+    assert watch.durable == 70
 
 
 def test_the_longest_time_without_progress_counts() -> None:

@@ -36,6 +36,8 @@ def ends(servers: str, topic: str) -> dict[str, int] | None:
         return asyncio.run(asyncio.wait_for(_ends(servers, topic), ANSWER))
     except (KafkaError, asyncio.TimeoutError):
         return None
+    except asyncio.CancelledError:  # aiokafka's, of a consumer stopped before a task of its own has begun
+        return None
 
 
 async def _ends(servers: str, topic: str) -> dict[str, int]:

@@ -17,7 +17,7 @@ from comporta.chaos.workload import Kind
 WHOLE = 180.0  # seconds within which nothing may be missing any more of members and services
 BEGIN = 60.0  # seconds within which the first event must be durable
 GONE = 30.0  # seconds within which no process may be left once all members have ended
-SETTLE = 120.0  # seconds within which all must be, once no more are sent and nothing is wrong any longer
+SETTLE = 120.0  # seconds within which more must become durable, once no more are sent and nothing is wrong
 ASK_EVERY = 0.2  # seconds between two questions where the source ends
 LOST_CLAIMS = "has lost claims"  # what the log says then
 
@@ -180,10 +180,16 @@ def _settle(system: System, watch: Watch, trial: Trial, say: Say) -> None:
         system.producer.finish()
     except Exception as error:
         trial.troubles.append(f"the producer gave up: {error!r}")
-    if _recover(system, watch, SETTLE) is None:
-        durable = watch.samples[-1].durable if watch.samples else None
-        words = f"{SETTLE:.0f} s after the last event {durable} of {system.producer.total} were durable"
-        trial.troubles.append(words)
+    durable = watch.durable
+    while _recover(system, watch, SETTLE) is None:
+        if watch.durable == durable:
+            words = (
+                f"{durable:,} of {system.producer.total:,} were durable, and no more for {SETTLE:.0f} s:"
+                " the others are judged as lost"
+            )
+            trial.troubles.append(words)
+            return
+        durable = watch.durable
 
 
 def by_fault(trials: Sequence[Trial]) -> dict[str, list[Injection]]:

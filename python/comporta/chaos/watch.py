@@ -38,6 +38,11 @@ class Watch:
         """Seconds since the watch began."""
         return time.monotonic() - self._began
 
+    @property
+    def durable(self) -> int:
+        """How much is known to be durable."""
+        return max((sample.durable or 0 for sample in self.samples), default=0)
+
     def stop(self) -> None:
         """Take no more samples."""
         self._must_end.set()

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,11 @@ class Workplace:
 
     def release(self, body: str) -> None:
         """Have the release do this."""
-        script = self.folder / "release" / "bin" / "comporta"
-        script.parent.mkdir(parents=True)
+        folder = self.folder / "release"
+        (folder / "releases").mkdir(parents=True)
+        (folder / "releases" / "start_erl.data").write_text(f"13.1.5 {version('comporta')}")
+        script = folder / "bin" / "comporta"
+        script.parent.mkdir()
         script.write_text(f"#!{sys.executable}\n{PREAMBLE}\n{textwrap.dedent(body)}")
         script.chmod(0o755)
 

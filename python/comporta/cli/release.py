@@ -8,26 +8,47 @@ import signal
 import socket
 import subprocess
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 
 from comporta.connection import Closed, Connection
 from comporta.errors import ComportaError
 
 SCRIPT = Path("bin", "comporta")
+VERSIONS = Path("releases", "start_erl.data")  # Erlang's runtime's, and the release's
 BUILT = Path("_build", "prod", "rel", "comporta")
 
 
 def find_release() -> Path:
-    """The release's folder: `COMPORTA_RELEASE`, else what this checkout has built. Raises `ComportaError`."""
+    """The release's folder: `COMPORTA_RELEASE`, else what this checkout has built.
+
+    Raises `ComportaError` where none is there, and for one of another version than this package.
+    """
     given = os.environ.get("COMPORTA_RELEASE")
     folder = Path(given) if given else Path(__file__).resolve().parents[3] / BUILT
     if os.access(folder / SCRIPT, os.X_OK):
+        _check_version(folder)
         return folder
     if given:
         raise ComportaError(f"COMPORTA_RELEASE is {given}, and there is no {folder / SCRIPT}")
     raise ComportaError(
         f"the release is not built ({folder} is missing): run `make setup`, or set COMPORTA_RELEASE"
     )
+
+
+def _check_version(folder: Path) -> None:
+    try:
+        _, release = (folder / VERSIONS).read_text().split()
+    except (OSError, ValueError):
+        raise ComportaError(
+            f"{folder} is no release: {VERSIONS} in it does not say of what version"
+        ) from None
+    package = version("comporta")
+    if release != package:
+        raise ComportaError(
+            f"the release in {folder} is version {release}, and the Python package comporta is {package}:"
+            " install the same version of both"
+        )
 
 
 class Release:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from comporta.buffers import Binary, Buffers, Fixed
 from comporta.columns import NO_TIME, Column, values
 from comporta.errors import TransformError
 from comporta.groups import Grouping, Indexes
@@ -32,6 +33,12 @@ FAR = 1 << 50  # seconds that no time that is understood has
 
 def record_batch(decoded: Decoded) -> pa.RecordBatch:
     """The records of a batch as a batch transform gets them. What no record has is null."""
+    buffers = decoded.buffers
+    arrays = _arrays(decoded) if buffers is None else _wrapped(buffers, decoded.batch.shown, decoded.count)
+    return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+
+
+def _arrays(decoded: Decoded) -> list[pa.Array]:
     headers = [
         [{"key": key, "value": value} for key, value in pairs] if pairs else None for pairs in decoded.headers
     ]
@@ -43,10 +50,29 @@ def record_batch(decoded: Decoded) -> pa.RecordBatch:
         decoded.shown,
         headers,
     ]
-    arrays = [
-        pa.array(column, column_type) for column, column_type in zip(columns, SCHEMA.types, strict=True)
+    return [pa.array(column, column_type) for column, column_type in zip(columns, SCHEMA.types, strict=True)]
+
+
+def _wrapped(buffers: Buffers, shown: str, count: int) -> list[pa.Array]:
+    """The columns that these buffers are, none of which is copied."""
+    headers = SCHEMA.field("headers").type
+    names = _array(pa.string(), buffers.header_count, buffers.header_names)
+    contents = _array(pa.binary(), buffers.header_count, buffers.header_values)
+    pairs = pa.StructArray.from_arrays([names, contents], fields=list(headers.value_type))
+    return [
+        _array(pa.binary(), count, buffers.value),
+        _array(pa.binary(), count, buffers.key),
+        _array(SCHEMA.field("timestamp").type, count, buffers.timestamp),
+        _array(pa.int64(), count, buffers.offset),
+        pa.repeat(shown, count),
+        _array(headers, count, buffers.headers, children=[pairs]),
     ]
-    return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+
+
+def _array(kind: pa.DataType, count: int, parts: Binary | Fixed, children: Any = None) -> pa.Array:
+    nulls, *made = parts
+    wrapped = [None if part is None else pa.py_buffer(part) for part in made]
+    return pa.Array.from_buffers(kind, count, wrapped, nulls, children=children)
 
 
 def read(made: Any, offsets: Sequence[int], fields: Iterable[str]) -> Rows:

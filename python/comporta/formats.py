@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from comporta.kafka_decoding import decode_slice
 from comporta.records import Batch, Decoded, Lines, Oversized, SourceRecords, Tell
 
 FORMATS: dict[str, type[Lines] | type[SourceRecords] | type[Oversized]] = {
@@ -17,7 +18,5 @@ def decode(batch: Batch, payload: bytes | memoryview, tell: Tell | None = None) 
     What a format's headers show of the records is told before they are decoded; the others have none.
     """
     if batch.format == "kafka":
-        from comporta.kafka_records import KafkaRecords  # only where it is needed: aiokafka is large
-
-        return KafkaRecords(batch, payload, tell)
+        return decode_slice(batch, payload, tell)
     return FORMATS[batch.format](batch, payload)

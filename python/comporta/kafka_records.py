@@ -1,4 +1,4 @@
-"""Slices of Kafka's own record batches, decoded where their records are worked on."""
+"""Kafka's own record batches decoded in Python: any, and where they cannot be, why not."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 from aiokafka import codec
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatch
-from aiokafka.record.util import decode_varint
+from aiokafka.record.util import decode_varint_py as decode_varint  # the other one reads past the end
 
 from comporta.event_time import is_time
-from comporta.kafka_batches import HEADER, RecordBatch, record_batches
-from comporta.records import UNDECODABLE, Batch, Decoded, Failure, Header, Tell, Undecoded
+from comporta.kafka_batches import HEADER, RecordBatch
+from comporta.records import UNDECODABLE, Batch, Decoded, Failure, Header, Undecoded
 from comporta.scalars import clean
 from comporta.sources.contract import OVERSIZED_HEAD
 
@@ -20,18 +20,14 @@ DECOMPRESS = {1: codec.gzip_decode, 2: codec.snappy_decode, 3: codec.lz4_decode,
 
 
 class KafkaRecords(Decoded):
-    """Records of a slice, with all that they carry: those in the batch's range.
+    """Records of the record batches that a slice has `inside`, with all that they carry: those in the batch's
+    range.
 
     A record batch that cannot be decoded costs its own records only. None is decoded where the batch's
     verdict is that decoding kills.
     """
 
-    def __init__(self, batch: Batch, payload: bytes | memoryview, tell: Tell | None = None) -> None:
-        data = bytes(payload)
-        found = _record_batches(batch, data)
-        inside = [each for each in found if each.reaches_into(batch.first, batch.next)]
-        if tell is not None:
-            tell(*_outline(batch, inside))
+    def __init__(self, batch: Batch, data: bytes, inside: Sequence[RecordBatch]) -> None:
         self.undecoded: list[Undecoded] = []
         self._records: list[Any] = []
         self._parts: list[
@@ -135,23 +131,6 @@ def decode_records(data: bytes, each: RecordBatch, first: int, next: int) -> lis
             f" {error}"
         ) from error
     return inside
-
-
-def _record_batches(batch: Batch, data: bytes) -> list[RecordBatch]:
-    """Those of a slice. Raises `ValueError` on anything else in it."""
-    found = list(record_batches(data))
-    end = found[-1].end if found else 0
-    if end != len(data):
-        raise ValueError(
-            f"{batch.shown}: {len(data) - end} bytes after offset {batch.first} are no record batch"
-        )
-    return found
-
-
-def _outline(batch: Batch, inside: Sequence[RecordBatch]) -> tuple[int, int | None]:
-    """How many records there are, and where half of the record batches follow; None where one is alone."""
-    count = sum(len(each.offsets(batch.first, batch.next)) for each in inside)
-    return count, inside[len(inside) // 2].base_offset if len(inside) > 1 else None
 
 
 def _carefully(data: bytes) -> list[_Record]:

@@ -15,6 +15,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Literal, NamedTuple
 
+from comporta.buffers import Buffers
 from comporta.event_time import is_time, to_datetime
 from comporta.payloads import UNKNOWN_LENGTH, Letter, LongRecord, unpack
 
@@ -119,7 +120,11 @@ class Decoded(abc.ABC):
 
     def __init__(self, batch: Batch, values: Sequence[bytes | None]) -> None:
         self.batch = batch
-        self.values = values
+        self._values = values
+
+    @property
+    def values(self) -> Sequence[bytes | None]:
+        return self._values
 
     @property
     def count(self) -> int:
@@ -173,6 +178,11 @@ class Decoded(abc.ABC):
     @property
     def lengths(self) -> Sequence[int]:
         return [0 if value is None else len(value) for value in self.values]
+
+    @property
+    def buffers(self) -> Buffers | None:
+        """Its columns as Arrow has them, where they can be had so without their values."""
+        return None
 
     @property
     def verdict(self) -> Failure | None:

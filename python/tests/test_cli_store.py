@@ -413,4 +413,6 @@ def test_help_and_version(call: Call) -> None:
         assert answer.status == 0
         assert answer.out.startswith("Usage: comporta")
     assert "_COMPORTA_COMPLETE=bash_source" in call("--help").out
-    assert call("--version").out.startswith("comporta, version ")
+    version, decoder = call("--version").out.splitlines()
+    assert version.startswith("comporta, version ")
+    assert decoder.startswith("Kafka's record batches are decoded ")

@@ -8,6 +8,7 @@ from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
 from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
+from decoders import decoder as decoder
 from record_batches import record_batch, refilled, rows, sealed
 
 from comporta.errors import SourceError

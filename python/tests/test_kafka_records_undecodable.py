@@ -7,15 +7,16 @@ from typing import Any
 
 import pytest
 from aiokafka import codec
+from decoders import decoder as decoder
 from record_batches import HEADER, record_batch, refilled, rows
 
-from comporta import kafka_records
+from comporta import kafka_decoding, kafka_records
 from comporta.formats import decode
 from comporta.kafka_batches import record_batches
-from comporta.kafka_records import KafkaRecords, count_records
+from comporta.kafka_records import count_records
 from comporta.letters import is_whole
 from comporta.payloads import Letter, pack
-from comporta.records import UNDECODABLE, Batch
+from comporta.records import UNDECODABLE, Batch, Decoded
 
 CODECS = {0: bytes, 1: codec.gzip_encode, 2: codec.snappy_encode, 3: codec.lz4_encode, 4: codec.zstd_encode}
 PLAIN = record_batch(7, rows(b"a" * 100, b"b" * 100, b"c" * 100))
@@ -27,10 +28,9 @@ def broken(compression: int, damage: Callable[[bytes], bytes]) -> bytes:
     return refilled(PLAIN, damage(CODECS[compression](CONTENT)), compression=compression)
 
 
-def decoded(payload: bytes, first: int = 0, next: int = 100, **more: Any) -> KafkaRecords:
+def decoded(payload: bytes, first: int = 0, next: int = 100, **more: Any) -> Decoded:
     tell = more.pop("tell", None)
     found = decode(Batch("kafka", "topic/0", "topic/0", first, first, next, 0, **more), payload, tell)
-    assert isinstance(found, KafkaRecords)
     assert found.undecodable == len(found.letters({}))
     return found
 
@@ -160,15 +160,19 @@ def test_headers_tell_how_many_records_there_are_and_where_half_of_the_record_ba
     assert told(11, 20) == (0, None)
 
 
-def test_headers_are_told_before_anything_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_headers_are_told_before_anything_is_decoded(monkeypatch: pytest.MonkeyPatch, decoder: str) -> None:
     steps: list[object] = []
-    decode_records = kafka_records.decode_records
+    module, name = {
+        "python": (kafka_records, "decode_records"),
+        "native": (kafka_decoding, "decode_natively"),
+    }[decoder]
+    decode = getattr(module, name)
 
     def watched(*arguments: Any) -> Any:
         steps.append("decode")
-        return decode_records(*arguments)
+        return decode(*arguments)
 
-    monkeypatch.setattr(kafka_records, "decode_records", watched)
+    monkeypatch.setattr(module, name, watched)
     decoded(PLAIN, tell=lambda count, middle: steps.append((count, middle)))
     assert steps == [(3, None), "decode"]
 
@@ -177,6 +181,7 @@ def test_under_the_verdict_that_decoding_kills_nothing_is_decoded(monkeypatch: p
     def deadly(*arguments: Any) -> Any:
         raise AssertionError("decoding kills")
 
+    monkeypatch.setattr(kafka_decoding, "decode_natively", deadly)
     monkeypatch.setattr(kafka_records, "decode_records", deadly)
     monkeypatch.setattr(kafka_records, "DefaultRecordBatch", deadly)
     found = decoded(PLAIN, 8, 20, reason=UNDECODABLE, verdict="decoding it kills workers")
@@ -194,7 +199,7 @@ def test_a_panic_of_a_codec_is_like_any_other_failure(monkeypatch: pytest.Monkey
         raise PanicException("index out of bounds")
 
     monkeypatch.setattr(kafka_records, "DefaultRecordBatch", panicking)
-    (error,) = {letter["error"] for letter in decoded(PLAIN).letters({})}
+    (error,) = {letter["error"] for letter in decoded(broken(3, lambda _: b"")).letters({})}
     assert "index out of bounds" in error
 
 
@@ -204,7 +209,7 @@ def test_memory_that_is_short_is_not_held_against_the_content(monkeypatch: pytes
 
     monkeypatch.setattr(kafka_records, "DefaultRecordBatch", greedy)
     with pytest.raises(MemoryError):
-        decoded(PLAIN)
+        decoded(broken(3, lambda _: b""))
 
 
 def test_letters_of_a_great_many_records_take_little_memory_until_they_are_made() -> None:

@@ -31,15 +31,21 @@ def parse(line):
 """
 DEADLY = b"""
 import os
-from comporta import kafka_records
+from comporta import kafka_decoding, kafka_records
 
-made = kafka_records.DefaultRecordBatch
+decode_natively, made = kafka_decoding.decode_natively, kafka_records.DefaultRecordBatch
 
 def deadly(content):
     if b"deadly" in content:
         os._exit(7)
     return made(content)
 
+def deadly_natively(batch, data, inside):
+    if any(b"deadly" in data[each.begin : each.end] for each in inside):
+        os._exit(7)
+    return decode_natively(batch, data, inside)
+
+kafka_decoding.decode_natively = deadly_natively
 kafka_records.DefaultRecordBatch = deadly
 """
 

@@ -24,7 +24,10 @@ from comporta.cli.rows import rows
 from comporta.cli.run import run
 from comporta.cli.services import services
 from comporta.errors import ComportaError, UsageError
+from comporta.kafka_native import is_available
 
+DECODED = "natively" if is_available() else "in Python, slower: it was installed without a Rust compiler"
+VERSION = f"%(prog)s, version %(version)s\nKafka's record batches are decoded {DECODED}"
 COMPLETION = """\b
 Completion for your shell:
   bash   eval "$(_COMPORTA_COMPLETE=bash_source comporta)"
@@ -55,7 +58,7 @@ class Subcommands(click.Group):
     epilog=COMPLETION,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-@click.version_option(package_name="comporta")
+@click.version_option(package_name="comporta", message=VERSION)
 def comporta() -> None:
     """Count logs exactly once, with transforms in Python.
 

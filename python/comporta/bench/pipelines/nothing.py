@@ -9,7 +9,7 @@ from comporta import computation
 from comporta.computation import Outcome
 from comporta.kafka_batches import record_batches
 from comporta.kafka_records import count_records
-from comporta.records import Lines
+from comporta.records import Decoded, Lines
 
 pipeline = c.Pipeline("bench", metrics=[c.count("requests")])
 
@@ -23,9 +23,8 @@ class Headers(Lines):
     """What headers say of a batch."""
 
     def __init__(self, batch, payload):
+        Decoded.__init__(self, batch, ())
         data = bytes(payload)
-        self.batch = batch
-        self.values = ()
         self.consumed = sum(
             count_records(data, each, batch.first, batch.next) for each in record_batches(data)
         )

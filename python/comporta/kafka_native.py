@@ -1,0 +1,93 @@
+"""Kafka's record batches decoded natively, into columns that become Python's objects when they are asked for.
+
+What is well-formed is decoded so, where the package was built with a Rust compiler at hand. All else is left
+to `kafka_records`, which judges it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from comporta.buffers import Buffers
+from comporta.event_time import LATEST
+from comporta.kafka_batches import RecordBatch
+from comporta.records import Batch, Decoded, Header
+
+try:
+    import comporta._native as native
+except ImportError:
+    native = None  # type: ignore[assignment]
+
+MOST_CONTENT = 64 * 1024 * 1024
+"""Decompressed bytes of a slice; more is left to what a worker's memory is watched for."""
+
+
+def is_available() -> bool:
+    """Whether record batches are decoded natively here."""
+    return native is not None
+
+
+def decode_natively(batch: Batch, data: bytes, inside: Sequence[RecordBatch]) -> NativeRecords | None:
+    """The records of a slice that are in the batch's range; None where they must be decoded in Python."""
+    if native is None:
+        return None
+    spans = [(each.begin, each.end) for each in inside]
+    columns = native.decode(data, spans, batch.first, batch.next, MOST_CONTENT)
+    return None if columns is None else NativeRecords(batch, columns)
+
+
+class NativeRecords(Decoded):
+    """Records of a slice, all of which could be decoded."""
+
+    def __init__(self, batch: Batch, columns: native.Columns) -> None:
+        super().__init__(batch, ())
+        self._columns = columns
+
+    @cached_property
+    def values(self) -> Sequence[bytes | None]:
+        return self._columns.values()
+
+    @property
+    def count(self) -> int:
+        return len(self._columns)
+
+    @property
+    def middle(self) -> int | None:
+        half = self.count // 2
+        return self.offsets[half] if half else None
+
+    @cached_property
+    def offsets(self) -> Sequence[int]:
+        return memoryview(self._columns.offsets()).cast("q")
+
+    @property
+    def ends(self) -> Sequence[int]:
+        return [offset + 1 for offset in self.offsets]
+
+    @property
+    def keys(self) -> Sequence[bytes | None]:
+        return self._columns.keys()
+
+    @property
+    def headers(self) -> Sequence[list[Header]]:
+        return self._columns.headers()
+
+    @property
+    def timestamps(self) -> Sequence[int | None]:
+        return self._columns.timestamps(LATEST)
+
+    @property
+    def buffers(self) -> Buffers:
+        columns = self._columns
+        lists, header_count, names, values = columns.header_buffers()
+        return Buffers(
+            value=columns.value_buffers(),
+            key=columns.key_buffers(),
+            timestamp=columns.timestamp_buffers(LATEST),
+            offset=(0, None, columns.offsets()),
+            headers=lists,
+            header_count=header_count,
+            header_names=names,
+            header_values=values,
+        )

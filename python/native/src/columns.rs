@@ -1,9 +1,11 @@
 //! Records as columns, each of which becomes Python's objects, or Arrow's buffers, when it is asked for.
 
+use std::mem;
+
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
-use crate::arrow;
+use crate::{arrow, content};
 
 /// Where bytes are in the content; or that there are none.
 #[derive(Clone, Copy)]
@@ -108,6 +110,12 @@ impl Columns {
     fn timestamp(&self, index: usize, latest: i64) -> Option<i64> {
         let timestamp = self.timestamps[index];
         (0..=latest).contains(&timestamp).then_some(timestamp)
+    }
+}
+
+impl Drop for Columns {
+    fn drop(&mut self) {
+        content::spare(mem::take(&mut self.content));
     }
 }
 

@@ -1,7 +1,9 @@
 //! What record batches hold, decompressed.
 
 use std::io::{Chain, Read};
+use std::mem;
 use std::ops::Range;
+use std::sync::Mutex;
 
 use flate2::bufread::MultiGzDecoder;
 use lz4_flex::frame::FrameDecoder;
@@ -20,6 +22,22 @@ const LEGACY_LZ4: [u8; 4] = [0x02, 0x21, 0x4C, 0x18];
 /// taken for whole.
 const PAST_END: &[u8] = &[0; 4];
 
+/// Memory of contents that are not needed any more. To give it back to the system and take it again
+/// with every slice may cost as much as decoding.
+static SPARE: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+const MOST_SPARE: usize = 16 << 20;
+
+/// Keep the memory of contents for those of another slice.
+pub fn spare(mut bytes: Vec<u8>) {
+    if bytes.capacity() > MOST_SPARE {
+        return;
+    }
+    if let Ok(mut spare) = SPARE.try_lock() {
+        bytes.clear();
+        *spare = bytes;
+    }
+}
+
 /// The contents of record batches, one after another, at most `most` bytes.
 pub struct Contents<'a> {
     bytes: Vec<u8>,
@@ -33,7 +51,9 @@ pub struct Contents<'a> {
 impl<'a> Contents<'a> {
     pub fn new(most: usize) -> Self {
         Self {
-            bytes: Vec::new(),
+            bytes: SPARE
+                .try_lock()
+                .map_or_else(|_| Vec::new(), |mut spare| mem::take(&mut *spare)),
             most,
             lz4: FrameDecoder::new(Read::chain(&[], PAST_END)),
             zstd: None,

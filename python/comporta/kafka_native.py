@@ -20,7 +20,7 @@ except ImportError:
     native = None  # type: ignore[assignment]
 
 MOST_CONTENT = 64 * 1024 * 1024
-"""Decompressed bytes of a slice; more is left to what a worker's memory is watched for."""
+"""Decompressed bytes of a slice; as many are left to what a worker's memory is watched for."""
 
 
 def is_available() -> bool:

@@ -157,6 +157,41 @@ def test_content_that_is_cut_off_or_damaged_anywhere_is_judged_alike(compression
                 check(refilled(plain, content[:index] + damage, compression=compression))
 
 
+def lz4_frame(block: bytes) -> bytes:
+    """A frame of one block, without checksums."""
+    return b"\x04\x22\x4d\x18\x60\x40\x82" + struct.pack("<I", len(block)) + block + bytes(4)
+
+
+@pytest.mark.parametrize("literals", range(1, 8))
+def test_lz4_that_ends_in_fewer_literals_than_it_must_is_judged_alike(literals: int) -> None:
+    plain = record_batch(0, rows(b"a" * 19 + b"b" * (literals - 1)))
+    content = plain[HEADER:]
+    begin = content.index(b"a") + 1
+    block = bytes([begin << 4 | 14]) + content[:begin] + b"\x01\0"  # "a", 18 times more
+    block += bytes([literals << 4]) + content[-literals:]
+    found = check(refilled(plain, lz4_frame(block), compression=3))
+    assert found.undecodable == (literals < 5)
+    assert isinstance(found, KafkaRecords if literals < 5 else NATIVE)
+
+
+def test_a_frame_of_zstd_that_is_shorter_than_it_says_is_judged_alike() -> None:
+    plain = record_batch(0, rows(b"a"))
+    content = codec.zstd_encode(plain[HEADER:])
+    empty = b"\x28\xb5\x2f\xfd\x20\xff\x01\0\0"  # it says 255 bytes, and has a last block of none
+    for made in (empty + content, content + empty):
+        assert isinstance(check(refilled(plain, made, compression=4)), KafkaRecords)
+
+
+@pytest.mark.parametrize("compression", COMPRESS)
+def test_content_that_was_compressed_in_parts_is_judged_alike(compression: int) -> None:
+    plain = record_batch(0, rows(b"a" * 20, b"b"))
+    content = plain[HEADER:]
+    for compress in COMPRESS[compression]:
+        for index in range(len(content)):
+            parts = compress(content[:index]) + compress(content[index:])
+            check(refilled(plain, parts, compression=compression))
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_record_batches_with_other_headers_are_judged_alike(data: st.DataObject) -> None:

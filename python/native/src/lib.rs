@@ -19,7 +19,7 @@ use records::Header;
 
 /// The records in [first, next) of the record batches that `data` has at `spans`.
 ///
-/// None where any of it is left to Python: what is damaged or odd, and more than `most` bytes once decompressed.
+/// None where any of it is left to Python: what is damaged or odd, and `most` bytes or more once decompressed.
 #[pyfunction]
 fn decode(
     py: Python<'_>,

@@ -26,7 +26,7 @@ from comporta.cli.services import services
 from comporta.errors import ComportaError, UsageError
 from comporta.kafka_native import is_available
 
-DECODED = "natively" if is_available() else "in Python, slower: it was installed without a Rust compiler"
+DECODED = "natively" if is_available() else "in Python, slower: it was installed without a native decoder"
 VERSION = f"%(prog)s, version %(version)s\nKafka's record batches are decoded {DECODED}"
 COMPLETION = """\b
 Completion for your shell:

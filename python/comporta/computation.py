@@ -64,7 +64,9 @@ class Computation:
 
         What headers alone show is told first.
         """
-        return decode(batch, payload, tell)
+        decoded = decode(batch, payload, tell)
+        self._transform.prepare(decoded)
+        return decoded
 
     @property
     def notes(self) -> bool:

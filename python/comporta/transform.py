@@ -38,6 +38,9 @@ class Transform(abc.ABC):
         self.function = function
         self.name: str = getattr(function, "__name__", type(function).__name__)
 
+    def prepare(self, decoded: Decoded) -> None:  # noqa: B027
+        """Have what is made of a batch once, for `run`, made as a part of decoding; nothing by default."""
+
     @abc.abstractmethod
     def run(self, decoded: Decoded, fields: Iterable[str], note: Note | None = None) -> Rows:
         """The rows of a batch. Raises `Hopeless` where, under probation, nothing succeeds."""
@@ -55,6 +58,9 @@ class RecordTransform(Transform):
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
         self._takes_record = takes_record(function)
+
+    def prepare(self, decoded: Decoded) -> None:
+        _ = decoded.values
 
     def run(self, decoded: Decoded, fields: Iterable[str], note: Note | None = None) -> Rows:
         call: Callable[[Any], Any] = self.function

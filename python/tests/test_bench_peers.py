@@ -7,11 +7,11 @@ import pytest
 
 from comporta.bench import environments, job, peers
 from comporta.bench.system import Job, Unavailable
-from comporta.bench.systems import bytewax, faust, java, kafka_streams, pyspark, quix, storm
+from comporta.bench.systems import bytewax, faust, java, kafka_streams, pyflink, pyspark, quix, storm
 from comporta.errors import ComportaError
 from comporta.services import jars
 
-PYTHON = [bytewax.Bytewax, quix.Quix, storm.Storm, faust.Faust, pyspark.PySpark]
+PYTHON = [bytewax.Bytewax, quix.Quix, storm.Storm, faust.Faust, pyspark.PySpark, pyflink.PyFlink]
 JAVA = [java.Java, kafka_streams.KafkaStreams, storm.Storm]
 
 

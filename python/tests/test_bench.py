@@ -8,7 +8,7 @@ import pytest
 from real_services import RealServices
 from real_services import services as services
 
-from comporta.bench import measure, report, suite, topics
+from comporta.bench import growth, measure, report, suite, topics
 from comporta.bench.job import Shape, expected, generate, parse, parse_with_path
 from comporta.bench.probes import latency, recovery
 from comporta.bench.rows import ROWS, STANDARD, Measured, Plan, Probed, Row, judged, plan
@@ -17,6 +17,7 @@ from comporta.bench.system import Failed, Job, Result, Spent, System
 from comporta.bench.systems.aiokafka import Aiokafka
 from comporta.bench.systems.bare import Bare
 from comporta.bench.systems.comporta import Batch, Comporta, Nothing
+from comporta.bench.topics import Load
 from comporta.errors import UsageError
 
 LINES = 10_000
@@ -30,7 +31,7 @@ def summed(lines):
     return totals
 
 
-@pytest.mark.parametrize("shape", [Shape(), Shape(paths=50), Shape(ids=True)])
+@pytest.mark.parametrize("shape", [Shape(), Shape(paths=50), Shape(ids=True), Shape(length=900)])
 def test_a_seed_says_what_is_right(shape: Shape) -> None:
     lines = list(generate(7, 1000, shape))
     assert lines == list(generate(7, 1000, shape))
@@ -42,6 +43,10 @@ def test_lines_have_as_many_paths_and_ids_as_asked_for() -> None:
     paths = Counter(parse_with_path(line)[4] for line in generate(7, 1000, Shape(paths=50)))
     assert set(paths.values()) == {20}
     assert len({line.split()[-1] for line in generate(7, 1000, Shape(ids=True))}) == 1000
+
+
+def test_lines_are_as_long_as_asked_for() -> None:
+    assert {len(line) for line in generate(7, 100, Shape(length=2001))} == {2001}
 
 
 class Liar(Bare):
@@ -117,6 +122,26 @@ def test_who_lies_is_disqualified_and_named(services: RealServices, tmp_path: Pa
     page = (tmp_path / "report.html").read_text()
     assert "<svg" in page
     assert "disqualified: 9,999" in page
+
+
+def test_curves_are_of_topics_as_they_say(
+    services: RealServices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads = {2: Load(Shape(length=2000), each=3, partitions=2), 5: Load(each=10_000, partitions=5)}
+    points = {n: Measured("aiokafka", load, 1) for n, load in loads.items()}
+    monkeypatch.setattr(growth, "CURVES", (growth.Curve("partitions", points),))
+    known = {"aiokafka": Aiokafka()}
+    settings = Settings(growth.plan(), LINES, rounds=1, seed=3, cores=2)
+    outcome = suite.run(settings, lambda line: None, known, services.services)
+    assert outcome.is_right
+    assert growth.write(outcome, tmp_path)
+    [curve] = json.loads((tmp_path / "growth.json").read_text())["curves"]
+    assert [amount for amount, rate in curve["points"] if rate > 0] == [2, 5]
+    assert "lines a second" in (tmp_path / "growth.svg").read_text()
+
+
+def test_every_curve_is_of_a_system_that_is_there() -> None:
+    assert {each.system for each in growth.plan().measured} <= set(suite.all_systems())
 
 
 @pytest.mark.parametrize("system", [Comporta(), Batch(), Nothing()], ids=lambda system: system.name)

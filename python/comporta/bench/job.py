@@ -55,10 +55,12 @@ def minute(time: bytes) -> int:
 
 class Shape(NamedTuple):
     """How lines differ from those of the sample: with `paths` other than 0, so many paths instead of theirs;
-    with `ids`, an id of its own at the end of each, after a space."""
+    with `ids`, an id of its own at the end of each, after a space; with `length` other than 0, digits by
+    chance at the end of each, so that it has at least so many bytes."""
 
     paths: int = 0
     ids: bool = False
+    length: int = 0
 
 
 PLAIN = Shape()
@@ -66,13 +68,19 @@ PLAIN = Shape()
 
 def generate(seed: int, lines: int, shape: Shape = PLAIN) -> Iterator[bytes]:
     """Lines of the sample in an order by chance, their times moved to be spread evenly over `MINUTES`."""
+    chance = random.Random(seed)
     for number, (line, time) in enumerate(_drawn(seed, lines)):
         request = line.request
         if shape.paths:
             method, _, version = request.split(b" ")
             request = b"%b /articles/%d %b" % (method, number * SPREAD % shape.paths, version)
         made = b'%b[%b] "%b"%b' % (line.before, time[0], request, line.after)
-        yield b"%b %016x" % (made, number) if shape.ids else made
+        if shape.ids:
+            made = b"%b %016x" % (made, number)
+        if shape.length > len(made):
+            missing = shape.length - len(made)
+            made += b" " + chance.randbytes(missing // 2 + 1).hex().encode()[: missing - 1]
+        yield made
 
 
 def expected(seed: int, lines: int) -> Totals:

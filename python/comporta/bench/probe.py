@@ -19,6 +19,7 @@ class Loaded(NamedTuple):
     """A load as it is at hand, and what is right for it."""
 
     topic: str
+    partitions: int
     lines: int
     file: Path
     totals: Totals
@@ -44,10 +45,10 @@ class Bench:
             self.say(f"making a topic of {lines:,} lines: {load.name}")
             topic, file = f"{self.folder.name}-{load.name}", self.folder / f"{load.name}.log"
             topics.make(self.services.kafka, topic, load, self.seed, lines, file)
-            self._loaded[load] = Loaded(topic, lines, file, expected(self.seed, lines))
+            self._loaded[load] = Loaded(topic, load.partitions, lines, file, expected(self.seed, lines))
         return self._loaded[load]
 
-    def job(self, loaded: Loaded, name: str, needs: tuple[str, ...]) -> Job:
+    def job(self, loaded: Loaded, name: str, needs: tuple[str, ...], processes: int | None = None) -> Job:
         """The job of counting a load, in a new folder, with the services that it needs."""
         folder = self.folder / name
         folder.mkdir()
@@ -55,9 +56,9 @@ class Bench:
         return Job(
             services.kafka,
             loaded.topic,
-            topics.PARTITIONS,
+            loaded.partitions,
             loaded.lines,
-            self.cores,
+            processes or self.cores,
             folder,
             loaded.file,
             services.cassandra if "cassandra" in needs else "",

@@ -11,7 +11,7 @@ from comporta.errors import UsageError
 
 STANDARD = Load()
 LONG = Load(share=5.0)  # for what is over too soon
-SINGLE = Load(single=True, share=0.1)
+SINGLE = Load(each=1, share=0.1)
 PATHS = Load(Shape(paths=5_000))
 IDS = Load(Shape(ids=True), share=0.5)
 SHORT = Load(share=0.2)
@@ -19,10 +19,11 @@ FEW_GROUPS, MANY_GROUPS = Load(Shape(paths=1_000)), Load(Shape(paths=1_000_000))
 
 
 class Measured(NamedTuple):
-    """The lines a second of a system that counts a load."""
+    """The lines a second of a system that counts a load, in as many processes as cores or in so many."""
 
     system: str
     load: Load = STANDARD
+    processes: int | None = None
 
 
 class Probed(NamedTuple):
@@ -86,9 +87,9 @@ ROWS = (
     Row(
         10,
         "two workers / one, 50 µs a line",
-        Measured("comporta-slow-2", SHORT),
+        Measured("comporta-slow", SHORT, 2),
         1.9,
-        Measured("comporta-slow-1", SHORT),
+        Measured("comporta-slow", SHORT, 1),
     ),
     Row(
         11,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from comporta.bench import measure, probes, systems
 from comporta.bench.job import Totals
-from comporta.bench.probe import Bench, Loaded, Probe
+from comporta.bench.probe import Bench, Probe
 from comporta.bench.rows import Measured, Plan, Probed, judged
 from comporta.bench.system import Failed, System, Unavailable
 from comporta.catalogue import classes
@@ -172,19 +172,22 @@ def _measure(
 ) -> None:
     """Run each system once in every round, another one first each time."""
     for each in measured:
-        outcome.taken[each] = Taken(known[each.system].title, bench.load(each.load).lines)
+        title = known[each.system].title + (f", {each.processes} processes" if each.processes else "")
+        outcome.taken[each] = Taken(title, bench.load(each.load).lines)
     for number in range(bench.rounds):
         first = number % max(1, len(measured))
         for each in [*measured[first:], *measured[:first]]:
             taken = outcome.taken[each]
             if not taken.failure:
-                _run_one(bench, known[each.system], bench.load(each.load), taken, number)
+                _run_one(bench, known[each.system], each, taken, number)
                 rate = f"{taken.rates[-1]:,.0f} lines/s" if not taken.failure else taken.failure
-                bench.say(f"round {number + 1}: {each.system}, {each.load.name}: {rate}")
+                bench.say(f"round {number + 1}: {taken.title}, {each.load.name}: {rate}")
 
 
-def _run_one(bench: Bench, system: System, loaded: Loaded, taken: Taken, number: int) -> None:
-    job = bench.job(loaded, f"{loaded.file.stem}-{system.name}-{number}", system.needs)
+def _run_one(bench: Bench, system: System, measured: Measured, taken: Taken, number: int) -> None:
+    loaded = bench.load(measured.load)
+    name = f"{loaded.file.stem}-{system.name}-{measured.processes or bench.cores}-{number}"
+    job = bench.job(loaded, name, system.needs, measured.processes)
     folder, spent = job.folder, None
     try:
         system.prepare(job)

@@ -15,55 +15,59 @@ from comporta.bench.job import PLAIN, Shape, generate
 
 PARTITIONS = 4
 LINGERING = 1000  # records in a record batch, as of a producer that waits for more of them
-SENDERS = 4  # producers at once where there is a request for each record
+SENDERS = 4  # producers at once where there is a request for a few records
+FEW = 100
 BATCH_BYTES = 4 << 20  # at most
 
 
 class Load(NamedTuple):
-    """What is to be counted: lines of a shape, so many times as many as asked for.
+    """What is to be counted: lines of a shape, so many times as many as asked for, in so many partitions.
 
-    Record batches hold many records each, as of producers that linger, or with `single` one.
+    Record batches hold `each` records, as of producers that linger, or one.
     """
 
     shape: Shape = PLAIN
-    single: bool = False
+    each: int = LINGERING
     share: float = 1.0
+    partitions: int = PARTITIONS
 
     def lines(self, asked: int) -> int:
         """How many lines it has: as many for each partition."""
-        return max(1, round(asked * self.share / PARTITIONS)) * PARTITIONS
+        return max(1, round(asked * self.share / self.partitions)) * self.partitions
 
     @property
     def name(self) -> str:
         """What tells it from others, fit for the name of a topic."""
-        words = ["single" if self.single else "lingering", f"{self.share:g}".replace(".", "-")]
+        batches = {1: "single", LINGERING: "lingering"}.get(self.each, f"batches-{self.each}")
+        words = [batches, f"{self.share:g}".replace(".", "-")]
         words += [f"paths-{self.shape.paths}"] if self.shape.paths else []
         words += ["ids"] if self.shape.ids else []
+        words += [f"length-{self.shape.length}"] if self.shape.length else []
+        words += [f"partitions-{self.partitions}"] if self.partitions != PARTITIONS else []
         return "-".join(words)
 
 
 def make(kafka: str, topic: str, load: Load, seed: int, lines: int, file: Path) -> None:
     """Make a topic and a file of the lines of a load."""
-    brokers.ensure_topics(addresses.kafka(f"kafka://{kafka}/{topic}"), partitions=PARTITIONS)
+    brokers.ensure_topics(addresses.kafka(f"kafka://{kafka}/{topic}"), partitions=load.partitions)
     with file.open("wb") as out:
         out.writelines(line + b"\n" for line in generate(seed, lines, load.shape))
     asyncio.run(_fill(kafka, topic, load, seed, lines))
 
 
 async def _fill(kafka: str, topic: str, load: Load, seed: int, lines: int) -> None:
-    each = 1 if load.single else max(1, min(LINGERING, lines // PARTITIONS))
-    batches = _batches(generate(seed, lines, load.shape), lines, each)
-    senders = [_send(kafka, topic, batches) for _ in range(SENDERS if load.single else 1)]
+    batches = _batches(generate(seed, lines, load.shape), lines, load)
+    senders = [_send(kafka, topic, batches) for _ in range(SENDERS if load.each < FEW else 1)]
     await asyncio.gather(*senders)
 
 
-def _batches(source: Iterator[bytes], lines: int, each: int) -> Iterator[tuple[int, list[bytes]]]:
+def _batches(source: Iterator[bytes], lines: int, load: Load) -> Iterator[tuple[int, list[bytes]]]:
     """Partitions in turn and what goes to them next, until each has as many lines as the others."""
-    left = [lines // PARTITIONS] * PARTITIONS
-    for partition in itertools.cycle(range(PARTITIONS)):
+    left = [lines // load.partitions] * load.partitions
+    for partition in itertools.cycle(range(load.partitions)):
         if not any(left):
             return
-        count = min(each, left[partition])
+        count = min(load.each, left[partition])
         left[partition] -= count
         if count:
             yield partition, list(itertools.islice(source, count))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from comporta.bench import growth as curves
 from comporta.bench import report, suite
 from comporta.bench.rows import plan
 from comporta.cli import options, signals
@@ -30,6 +31,7 @@ def _numbers(text: str) -> list[int]:
     "rows", type=_numbers, metavar="N,...", help="Only what these rows of the table take.  [default: all]"
 )
 @option("systems", type=options.names, metavar="NAME,...", help="Only these systems.  [default: all]")
+@option("growth", is_flag=True, help="Instead, how the throughput of Comporta grows with what.")
 @option("lines", type=click.IntRange(min=1000), default=1_000_000, help="Of the standard topic.")
 @option("rounds", type=click.IntRange(min=1), default=3, metavar="N", help="Of all systems in turn.")
 @option("seed", type=int, default=1, help="Of the lines.")
@@ -42,6 +44,7 @@ def _numbers(text: str) -> list[int]:
 def bench(
     rows: list[int] | None,
     systems: list[str] | None,
+    growth: bool,
     lines: int,
     rounds: int,
     seed: int,
@@ -54,13 +57,19 @@ def bench(
     by round; one whose totals are wrong is disqualified. The results are medians: latest.json has the rows
     of the table, run.json everything, report.html both with pictures. The exit status is 1 where a run failed
     or had wrong totals; targets that are not met, and systems that cannot be installed, are only said.
+
+    With --growth the results are curves along workers, partitions, records in a record batch, groups, bytes
+    of a line and backlog, in growth.json and growth.svg.
     """
     known = suite.all_systems()
-    chosen = plan(rows, systems, known)
+    if growth and (rows or systems):
+        raise click.UsageError("--growth is for Comporta alone: it goes without --rows and --systems")
+    chosen = curves.plan() if growth else plan(rows, systems, known)
     signals.end_as_interrupted()
     folder = output or (IN_CHECKOUT if IN_CHECKOUT.parent.is_dir() else ELSEWHERE)
     outcome = suite.run(suite.Settings(chosen, lines, rounds, seed, cores()), _say, known)
-    if not report.write(outcome, folder):
+    write = curves.write if growth else report.write
+    if not write(outcome, folder):
         _say("the report has no pictures: install comporta[chaos] for them")
     _show(outcome, format)
     _say(f"results are in {folder}")
@@ -76,6 +85,8 @@ def _show(outcome: suite.Outcome, format: str) -> None:
         written.write_json(outcome.rows)
         return
     written.write_table(SYSTEMS, report.table(outcome))
+    if not outcome.rows:
+        return
     click.echo()
     written.write_table(COLUMNS, [[_short(row[column]) for column in COLUMNS] for row in outcome.rows])
 

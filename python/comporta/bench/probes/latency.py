@@ -59,7 +59,7 @@ def _latencies(bench: Bench, system: Comporta, flush: str) -> list[float]:
     """The latency of each line that was due after the warm-up, in seconds."""
     topic = f"{bench.folder.name}-latency-{system.name}"
     brokers.ensure_topics(addresses.kafka(f"kafka://{bench.services.kafka}/{topic}"), partitions=PARTITIONS)
-    job = bench.job(Loaded(topic, 0, Path(), {}), f"latency-{system.name}", system.needs)
+    job = bench.job(Loaded(topic, PARTITIONS, 0, Path(), {}), f"latency-{system.name}", system.needs)
     system.prepare(job)
     words = [system.file, *system.source(job), *system.store(job), "--flush-every", flush]
     member = Member("run", words, {}, job.folder)

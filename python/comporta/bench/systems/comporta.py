@@ -31,7 +31,6 @@ class Comporta(System):
     name = "comporta"
     title = "Comporta, record transform, into SQLite"
     pipeline: ClassVar[str] = "count"
-    workers: ClassVar[int | None] = None
     is_from_file: ClassVar[bool] = False
     deduplicates: ClassVar[bool] = False
 
@@ -41,7 +40,7 @@ class Comporta(System):
 
     def commands(self, job: Job) -> list[list[str]]:
         words = [*COMMAND, "run", self.file, *self.source(job), *self.store(job), "--until-end"]
-        words += ["--workers", str(self.workers or job.processes)]
+        words += ["--workers", str(job.processes)]
         if self.deduplicates:
             words += ["--claims", f"redis://{job.redis}"]
         return [words]
@@ -157,17 +156,8 @@ class FromFile(Comporta):
 
 
 class Slow(Comporta):
-    """A transform of 50 µs a line, on one worker."""
+    """A transform of 50 µs a line."""
 
-    name = "comporta-slow-1"
-    title = "Comporta, a transform of 50 µs a line, one worker"
+    name = "comporta-slow"
+    title = "Comporta, a transform of 50 µs a line"
     pipeline = "slow"
-    workers = 1
-
-
-class SlowTwo(Slow):
-    """The same on two."""
-
-    name = "comporta-slow-2"
-    title = "Comporta, a transform of 50 µs a line, two workers"
-    workers = 2

@@ -64,9 +64,7 @@ class Computation:
 
         What headers alone show is told first.
         """
-        decoded = decode(batch, payload, tell)
-        self._transform.prepare(decoded)
-        return decoded
+        return decode(batch, payload, tell)
 
     @property
     def notes(self) -> bool:

@@ -6,8 +6,9 @@ to `kafka_records`, which judges it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import chain
 
 from comporta.buffers import Buffers
 from comporta.event_time import LATEST
@@ -21,6 +22,10 @@ except ImportError:
 
 MOST_CONTENT = 64 * 1024 * 1024
 """Decompressed bytes of a slice; as many are left to what a worker's memory is watched for."""
+
+
+PART = 256
+"""Values that are made at a time: they are still in the processor's cache when a transform gets them."""
 
 
 def is_available() -> bool:
@@ -46,7 +51,11 @@ class NativeRecords(Decoded):
 
     @cached_property
     def values(self) -> Sequence[bytes | None]:
-        return self._columns.values()
+        return self._columns.values(0, self.count)
+
+    def each(self) -> Iterable[bytes | None]:
+        parts = range(0, self.count, PART)
+        return chain.from_iterable(self._columns.values(begin, begin + PART) for begin in parts)
 
     @property
     def count(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -125,6 +125,10 @@ class Decoded(abc.ABC):
     @property
     def values(self) -> Sequence[bytes | None]:
         return self._values
+
+    def each(self) -> Iterable[bytes | None]:
+        """The values, once, one after another; those that nobody keeps need not be there all at once."""
+        return self.values
 
     @property
     def count(self) -> int:

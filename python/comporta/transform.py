@@ -38,9 +38,6 @@ class Transform(abc.ABC):
         self.function = function
         self.name: str = getattr(function, "__name__", type(function).__name__)
 
-    def prepare(self, decoded: Decoded) -> None:  # noqa: B027
-        """Have what is made of a batch once, for `run`, made as a part of decoding; nothing by default."""
-
     @abc.abstractmethod
     def run(self, decoded: Decoded, fields: Iterable[str], note: Note | None = None) -> Rows:
         """The rows of a batch. Raises `Hopeless` where, under probation, nothing succeeds."""
@@ -59,15 +56,12 @@ class RecordTransform(Transform):
         super().__init__(function)
         self._takes_record = takes_record(function)
 
-    def prepare(self, decoded: Decoded) -> None:
-        _ = decoded.values
-
     def run(self, decoded: Decoded, fields: Iterable[str], note: Note | None = None) -> Rows:
         call: Callable[[Any], Any] = self.function
-        inputs: Iterable[Any] = decoded.values
+        inputs: Iterable[Any] = decoded.each()
         if self._takes_record:
             call = self._call_with_record
-            inputs = list(zip(decoded.values, decoded.records(), strict=True))
+            inputs = zip(inputs, decoded.records(), strict=True)
         if note is not None:
             inputs = note.along(inputs, decoded.positions, decoded.batch.first, decoded.batch.next)
         fields = list(fields)

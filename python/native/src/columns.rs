@@ -125,8 +125,15 @@ impl Columns {
         self.offsets.len()
     }
 
-    fn values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        self.objects(py, &self.values)
+    /// Those of the records from `begin` up to `end`, or to the last one.
+    fn values<'py>(
+        &self,
+        py: Python<'py>,
+        begin: usize,
+        end: usize,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let end = end.min(self.values.len());
+        self.objects(py, self.values.get(begin..end).unwrap_or(&[]))
     }
 
     fn keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {

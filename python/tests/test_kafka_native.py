@@ -18,7 +18,7 @@ from record_batches import HEADER, Row, bomb, record_batch, refilled, rows, seal
 from comporta import arrow, kafka_native
 from comporta.event_time import LATEST
 from comporta.formats import decode
-from comporta.kafka_native import NativeRecords
+from comporta.kafka_native import PART, NativeRecords
 from comporta.kafka_records import KafkaRecords
 from comporta.records import Batch, Decoded, Failure
 
@@ -71,6 +71,7 @@ def shown(found: Decoded) -> dict[str, Any]:
     return {
         "count": found.count,
         "middle": found.middle,
+        "each": list(found.each()),
         "values": list(found.values),
         "offsets": list(found.offsets),
         "ends": list(found.ends),
@@ -120,6 +121,12 @@ def test_well_formed_record_batches_are_decoded_natively_and_alike(data: st.Data
     first = data.draw(st.integers(0, 1800) | st.just(0))
     next = data.draw(st.integers(first, 5000) | st.just(5000))
     assert isinstance(check(payload, first, next), NATIVE)
+
+
+@pytest.mark.parametrize("count", [PART - 1, PART, PART + 1, 3 * PART])
+def test_values_that_are_made_a_few_at_a_time_are_all_there(count: int) -> None:
+    values = [None if number % 7 == 0 else b"%d" % number for number in range(count)]
+    assert list(decoded(record_batch(0, rows(*values))).each()) == values
 
 
 @st.composite

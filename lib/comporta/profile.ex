@@ -30,6 +30,8 @@ defmodule Comporta.Profile do
     :flush_us
   ]
 
+  @busy [:decode_us, :transform_us, :sum_us]
+
   @type t :: %{atom => non_neg_integer}
 
   @doc "Adds the steps that a frame's header has."
@@ -40,6 +42,11 @@ defmodule Comporta.Profile do
 
     :ok
   end
+
+  @doc "How long a worker worked on what a result's header says, its waiting for claims left out."
+  @spec busy_us(map) :: non_neg_integer
+  def busy_us(header),
+    do: Enum.sum(for {step, took} when step in @busy and is_integer(took) and took >= 0 <- header, do: took)
 
   @doc "A worker begins with a batch that arrived then."
   @spec begun(String.t(), integer) :: :ok

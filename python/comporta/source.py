@@ -31,8 +31,9 @@ MOST_ENDS = 1000  # in a report of the lag: as many as surely fit a header
 class Reader:
     """Serves credit from several sources in turn."""
 
-    def __init__(self, connection: Connection, sources: Iterable[Source]) -> None:
+    def __init__(self, connection: Connection, sources: Iterable[Source], limits: Limits) -> None:
         self._connection = connection
+        self._limits = limits
         self._sources = deque(sources)  # the one whose turn it is first
         self._owners: dict[str, Source] = {}
         self._assigned: dict[str, AssignedPartition] = {}
@@ -70,6 +71,7 @@ class Reader:
         header = frame.header
         if frame.kind == "pull":
             self._credit += header["count"]
+            self._limits.batch_records = header["records"]
         elif frame.kind == "pulse":
             pass  # that it came is what it says
         elif frame.kind == "seek":
@@ -198,7 +200,7 @@ def run(connection: Connection, start: dict[str, Any], payload: memoryview) -> N
         sources.append(Replay(letters, until_end))
     connection.ready()
     try:
-        Reader(connection, sources).serve()
+        Reader(connection, sources, limits).serve()
     except ComportaError as error:
         connection.send({"kind": "failed", "reason": str(error)})
         while connection.receive().kind != "close":

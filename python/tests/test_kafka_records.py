@@ -121,6 +121,8 @@ def test_slices_are_cut_by_their_bytes_and_their_records() -> None:
     assert [value for each in slices for value in decoded(bytes(each.payload), 0, 10).values] == [
         b"x" * 100
     ] * 10
+    limits = Limits(1 << 20, 1 << 20, batch_records=4)
+    assert spans(cut(data, limits=limits)) == [(0, 4, 4), (4, 8, 4), (8, 10, 2)]
     assert spans(cut(data, limits=Limits(1, 1 << 20))) == [(number, number + 1, 1) for number in range(10)]
     many = [record_batch(number * 40_000, rows(*[b""] * 40_000), compression=3) for number in range(2)]
     assert spans(cut(b"".join(many))) == [(0, 40_000, 40_000), (40_000, 80_000, 40_000)]

@@ -80,8 +80,8 @@ class Source:
     def ready(self) -> None:
         assert self.beam.receive().kind == "ready"
 
-    def pull(self, count: int) -> None:
-        self.beam.send("pull", count=count)
+    def pull(self, count: int, records: int = 50_000) -> None:
+        self.beam.send("pull", count=count, records=records)
 
     def until(self, *kinds: str) -> Frame:
         """The next frame of these kinds, what comes before being dealt with."""
@@ -154,6 +154,16 @@ def test_nothing_is_sent_beyond_the_credit(store: str, opened: list[Source]) -> 
             source.until("batch")
         # Two reports of the lag later nothing has come that was not asked for.
         assert [source.until("batch", "lag").kind for _ in range(2)] == ["lag", "lag"]
+
+
+def test_batches_have_as_many_records_as_are_asked_for(store: str, opened: list[Source]) -> None:
+    Path("a.log").write_bytes(b"\n".join(LINES) + b"\n")
+    source = Source(store, "file:a.log")
+    opened.append(source)
+    source.ready()
+    for records in (2, 3, 1):
+        source.pull(1, records)
+        assert source.until("batch").header["count"] == records
 
 
 def test_an_end_for_each_partition_and_all_of_it(store: str, opened: list[Source]) -> None:

@@ -13,7 +13,7 @@ from comporta import payloads
 from comporta.connection import Closed, Connection, Frame
 from comporta.payloads import AssignedPartition
 from comporta.source import Reader
-from comporta.sources import Batch, Source
+from comporta.sources import Batch, Limits, Source
 
 
 class Group(Source):
@@ -65,7 +65,7 @@ class Beam:
     def __init__(self, source: Source) -> None:
         ours, theirs = socket.socketpair()
         self.connection = Connection(ours.detach())
-        reader = Reader(Connection(theirs.detach()), [source])
+        reader = Reader(Connection(theirs.detach()), [source], Limits(1, 1))
         self.ended: BaseException | None = None
 
         def serve() -> None:
@@ -146,7 +146,7 @@ def test_a_beam_that_takes_nothing_for_too_long_is_left(
     beam.send("seek", partition=b"t/0", offset=0, assignment=1)
     group.patience = 1.5
     group.batch = Batch("t/0", "t/0", "lines", 0, 0, 1, 1, memoryview(bytes(8 << 20)))
-    beam.send("pull", count=1)
+    beam.send("pull", count=1, records=1)
     beam.thread.join(10)
     assert isinstance(beam.ended, SystemExit)
     assert "silent" in str(beam.ended.code)
@@ -163,7 +163,7 @@ def test_a_beam_that_is_silent_for_too_long_is_left(beam: Beam, group: Group) ->
 def test_a_process_that_stood_still_itself_hears_the_beam_first(group: Group) -> None:
     group.patience = 0.0
     ours, theirs = (Connection(each.detach()) for each in socket.socketpair())
-    reader = Reader(theirs, [group])
+    reader = Reader(theirs, [group], Limits(1, 1))
     ours.send({"kind": "pulse"})
     reader._check_patience()
     theirs.receive()

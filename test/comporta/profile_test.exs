@@ -13,6 +13,13 @@ defmodule Comporta.ProfileTest do
     refute Map.has_key?(Profile.all("profiled"), :count)
   end
 
+  test "a worker is busy with its own steps, and not while it waits for claims" do
+    assert Profile.busy_us(%{decode_us: 1, transform_us: 20, claim_us: 300, sum_us: 4_000, fetch_us: 9, id: 7}) ==
+             4_021
+
+    assert Profile.busy_us(%{decode_us: -1, sum_us: "9"}) == 0
+  end
+
   test "a batch waits from its arrival until a worker begins with it" do
     arrived_at = Profile.arrived("waited")
     assert Profile.arrived("waited") >= arrived_at

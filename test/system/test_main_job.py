@@ -290,3 +290,23 @@ def test_a_profile_says_where_the_time_goes(workplace: Workplace) -> None:
     of_workers = [step["share"] for step in profile["steps"] if step["process"] == "workers"]
     assert sum(of_workers) == pytest.approx(1, abs=0.01)
     assert profile["batches"] >= 1
+
+
+SLOW = """
+import time
+import comporta as c
+pipeline = c.Pipeline("slow", metrics=[c.count("lines")])
+@pipeline.transform
+def parse(line):
+    time.sleep(0.0005)
+    return {}
+"""
+
+
+def test_batches_of_a_slow_transform_are_small(workplace: Workplace) -> None:
+    (workplace.folder / "slow.py").write_text(SLOW)
+    (workplace.folder / "a.log").write_bytes(b"a line\n" * 9_000)
+    words = ("run", "slow.py", "--source", "file:a.log", "--until-end", "--workers", 2)
+    events = json_lines(workplace.run(*words, "--profile", "--log-format", "json").stderr)
+    [profile] = [event for event in events if event["message"] == "profile"]
+    assert profile["batches"] > 9_000 / 1_000 + 5

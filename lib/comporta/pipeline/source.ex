@@ -21,7 +21,7 @@ defmodule Comporta.Pipeline.Source do
   require Logger
 
   alias Comporta.{Backoff, Notes, Profile, Python, Status}
-  alias Comporta.Pipeline.{Assignments, Batch, Run, Store}
+  alias Comporta.Pipeline.{Assignments, Batch, Pace, Run, Store}
   alias Comporta.Python.Death
   alias Comporta.Stage.Producer
 
@@ -32,6 +32,7 @@ defmodule Comporta.Pipeline.Source do
     ready?: false,
     credit: 0,
     assignments: Assignments.new(),
+    pace: Pace.new(),
     draining: nil,
     rebalancing?: false,
     closing: nil,
@@ -172,6 +173,7 @@ defmodule Comporta.Pipeline.Source do
     %{
       state
       | assignments: Assignments.folded(state.assignments, result),
+        pace: Pace.worked(state.pace, result.took_us, result.ledger.consumed),
         backoff: Backoff.reset(state.backoff)
     }
     |> drained()
@@ -287,7 +289,8 @@ defmodule Comporta.Pipeline.Source do
     more = min(Producer.demand(state.producer), room) - state.credit
 
     if more > 0 do
-      Python.send_frame(state.python, %{kind: :pull, id: 0, count: more}, "")
+      header = %{kind: :pull, id: 0, count: more, records: Pace.records(state.pace)}
+      Python.send_frame(state.python, header, "")
       %{state | credit: state.credit + more}
     else
       state

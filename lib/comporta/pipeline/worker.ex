@@ -195,7 +195,7 @@ defmodule Comporta.Pipeline.Worker do
     case Ledger.from_header(header) do
       {:ok, ledger} when piece.decoded? ->
         Profile.add(state.run.name, header)
-        answered(%{state | running: rest}, piece, ledger, payload)
+        answered(%{state | running: rest}, piece, ledger, Profile.busy_us(header), payload)
 
       _ ->
         :nonsense
@@ -221,11 +221,11 @@ defmodule Comporta.Pipeline.Worker do
 
   defp outgrown?(_header, _running, _limit), do: false
 
-  defp answered(state, piece, ledger, payload) do
+  defp answered(state, piece, ledger, took_us, payload) do
     case judge(state.run.probation, piece, ledger) do
       :ok ->
         _ = Note.take(state.note)
-        producer = Producer.emit(state.producer, [result(piece, ledger, payload)])
+        producer = Producer.emit(state.producer, [result(piece, ledger, took_us, payload)])
         backoff = Backoff.reset(state.backoff)
         state = %{state | served: state.served + 1, backoff: backoff, producer: producer, note: nil}
         {:ok, state |> time() |> finished(piece.batch) |> advance()}
@@ -241,7 +241,7 @@ defmodule Comporta.Pipeline.Worker do
 
   defp judge(probation, _piece, _ledger), do: Probation.pass(probation)
 
-  defp result(%Piece{batch: batch} = piece, ledger, payload) do
+  defp result(%Piece{batch: batch} = piece, ledger, took_us, payload) do
     %Result{
       partition: batch.partition,
       assignment: batch.assignment,
@@ -251,6 +251,7 @@ defmodule Comporta.Pipeline.Worker do
       mark: if(piece.next == batch.next, do: batch.mark, else: ""),
       replay: batch.replay,
       ledger: ledger,
+      took_us: took_us,
       payload: payload
     }
   end

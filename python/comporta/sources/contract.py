@@ -21,12 +21,19 @@ OVERSIZED_HEAD = 64 << 10
 """Bytes that are kept of a record that is too long to be handed over."""
 
 
-@dataclass(frozen=True)
+MOST_RECORDS = 50_000
+
+
+@dataclass
 class Limits:
-    """Bytes that a batch is aimed at, and the most that one record may have."""
+    """Bytes that a batch is aimed at, the most that one record may have, and the most records of a batch.
+
+    The latter follow what the BEAM asks for, from one batch to the next.
+    """
 
     batch_bytes: int
     max_record: int
+    batch_records: int = MOST_RECORDS
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,6 @@ from comporta.sources.contract import OVERSIZED_HEAD, Format, Limits
 
 FINGERPRINT = 1024  # bytes before a position, or at a file's beginning, that tell one content from another
 
-# Lines in a batch: what a worker makes of them grows with their number, and tiny ones are many to a MiB.
-MOST_LINES = 50_000
-
 
 @dataclass(frozen=True)
 class Slice:
@@ -71,7 +68,7 @@ class Cutter:
         if self._searched <= base:
             data = self._content.read(base, self._limits.batch_bytes)
             if length := _length_of_lines(data, None if until is None else until - base):
-                length, count = _at_most(MOST_LINES, data, length)
+                length, count = _at_most(self._limits.batch_records, data, length)
                 return self._slice("lines", base, length, count, memoryview(data)[:length])
             if len(data) < self._limits.batch_bytes:
                 is_given = is_final and self._content.damage is None and (data or base > self.position)

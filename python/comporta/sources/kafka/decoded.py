@@ -13,7 +13,6 @@ from comporta.letters.wire import from_message
 from comporta.payloads import LongRecord, SourceRecord
 from comporta.sinks.contract import REPLAY
 from comporta.sources.contract import OVERSIZED_HEAD, Batch, Limits
-from comporta.sources.lines import MOST_LINES
 from comporta.sources.replay import letter_batch
 
 logger = logging.getLogger(__name__)
@@ -29,7 +28,7 @@ def batches(
         source_record = _source_record(name, record, limits)
         is_long = "length" in source_record
         length = sum(len(part) for part in (record.key, record.value) if part)
-        is_full = size + length > limits.batch_bytes or len(held) >= MOST_LINES
+        is_full = size + length > limits.batch_bytes or len(held) >= limits.batch_records
         if held and (is_full or is_long or "length" in held[-1]):
             end = held[-1]["offset"] + 1
             yield _batch(name, first, end, held)

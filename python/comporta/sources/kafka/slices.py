@@ -25,7 +25,6 @@ from comporta.kafka_batches import (
     record_batches,
 )
 from comporta.sources.contract import Limits
-from comporta.sources.lines import MOST_LINES
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,8 @@ class Cutter:
             if batch.next_offset <= self.position:
                 continue
             is_full = held and (
-                batch.end - held[0].begin > self._limits.batch_bytes or count + batch.records > MOST_LINES
+                batch.end - held[0].begin > self._limits.batch_bytes
+                or count + batch.records > self._limits.batch_records
             )
             is_past_end = self._until is not None and self.position < self._until <= batch.base_offset
             if held and (is_left_out or is_full or is_past_end):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -27,6 +28,9 @@ __all__ = ["kill", "kill_tree", "processes", "role", "services", "tree"]
 COMMAND = Path(sys.executable).with_name("comporta")
 EXAMPLES = ROOT / "examples"
 DEADLINE = 120.0
+
+# What a shell starts in the background ignores SIGINT, and so would everything that is started here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Workplace:

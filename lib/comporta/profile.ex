@@ -37,16 +37,13 @@ defmodule Comporta.Profile do
   @doc "Adds the steps that a frame's header has."
   @spec add(String.t(), map) :: :ok
   def add(pipeline, header) do
-    for {step, took} when step in @steps and is_integer(took) and took >= 0 <- header,
-        do: Status.add(pipeline, step, took)
-
+    for {step, took} <- took(header, @steps), do: Status.add(pipeline, step, took)
     :ok
   end
 
   @doc "How long a worker worked on what a result's header says, its waiting for claims left out."
   @spec busy_us(map) :: non_neg_integer
-  def busy_us(header),
-    do: Enum.sum(for {step, took} when step in @busy and is_integer(took) and took >= 0 <- header, do: took)
+  def busy_us(header), do: header |> took(@busy) |> Keyword.values() |> Enum.sum()
 
   @doc "A worker begins with a batch that arrived then."
   @spec begun(String.t(), integer) :: :ok
@@ -70,6 +67,10 @@ defmodule Comporta.Profile do
     sums = Map.new([:begun | @steps], &{&1, Status.get(pipeline, &1, 0)})
     Map.put(sums, :elapsed_us, now - Status.get(pipeline, :first_at, now))
   end
+
+  # What a process says of steps is not to be trusted.
+  defp took(header, steps),
+    do: for({step, took} when is_integer(took) and took >= 0 <- header, step in steps, do: {step, took})
 
   defp now, do: System.monotonic_time(:microsecond)
 end

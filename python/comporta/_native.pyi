@@ -1,7 +1,6 @@
 # What python/native builds, where there is a Rust compiler; see its documentation there.
 
-Binary = tuple[int, bytes | None, bytes, bytes]
-Fixed = tuple[int, bytes | None, bytes]
+from comporta.buffers import Binary, Fixed
 
 class Columns:
     def __len__(self) -> int: ...

@@ -3,8 +3,8 @@ defmodule Comporta.Pipeline.Result do
   What a worker made of a range of offsets: the counts of the ledger, and a payload that only the store reads.
 
   A batch that was halved comes out as several results, each with its own range. `mark` is that of the batch where the
-  result reaches the batch's end, and empty, for unknown, before. A worker worked on it for
-  `took_us` microseconds.
+  result reaches the batch's end, and empty, for unknown, before. A worker worked on it
+  for `took_us` microseconds.
   """
 
   alias Comporta.Ledger

@@ -70,14 +70,8 @@ def write(outcome: Outcome, folder: Path) -> bool:
     """Write `growth.json` and `growth.svg`; False where there is no picture, for want of matplotlib."""
     folder.mkdir(parents=True, exist_ok=True)
     curves = found(outcome)
-    settings = outcome.settings
-    about = {
-        "seed": settings.seed,
-        "lines": settings.lines,
-        "rounds": settings.rounds,
-        "cores": settings.cores,
-    }
-    (folder / "growth.json").write_text(json.dumps(about | {"curves": curves}, indent=2) + "\n")
+    whole = outcome.settings.summary() | {"curves": curves}
+    (folder / "growth.json").write_text(json.dumps(whole, indent=2) + "\n")
     rows = -(-len(curves) // COLUMNS)
     figure = pictures.figure(12, 3.2 * rows)
     if figure is None:

@@ -32,6 +32,17 @@ class PythonPeer(System):
         self.python = environments.make(cache, self.name, self.requirements)
 
 
+class PythonPeerWithJars(PythonPeer):
+    """Needs jars besides, which are kept in a folder of that name: once installed, they are in `found`."""
+
+    folder: ClassVar[str]
+    jars: ClassVar[tuple[str, ...]]
+
+    def install(self, cache: Path) -> None:
+        super().install(cache)
+        self.found = sorted(download(self.folder, self.jars).glob("*.jar"))
+
+
 class JavaPeer(System):
     """A program upon jars, which are kept in a folder of that name; once installed, it has a `classpath`."""
 

@@ -26,12 +26,7 @@ td {{ text-align: right }} td:first-child {{ text-align: left }} svg {{ max-widt
 
 def as_json(outcome: Outcome) -> dict[str, object]:
     """Everything that is known of a run."""
-    settings = outcome.settings
-    return {
-        "seed": settings.seed,
-        "lines": settings.lines,
-        "rounds": settings.rounds,
-        "cores": settings.cores,
+    return outcome.settings.summary() | {
         "systems": [
             {"system": each.system, "load": each.load.name} | taken.summary()
             for each, taken in outcome.taken.items()

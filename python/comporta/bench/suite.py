@@ -45,6 +45,10 @@ class Settings:
     seed: int
     cores: int
 
+    def summary(self) -> dict[str, object]:
+        """All but the plan."""
+        return {"seed": self.seed, "lines": self.lines, "rounds": self.rounds, "cores": self.cores}
+
 
 @dataclass
 class Taken:

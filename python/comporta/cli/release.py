@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 
 from comporta.connection import Closed, Connection
@@ -37,6 +36,8 @@ def find_release() -> Path:
 
 
 def _check_version(folder: Path) -> None:
+    from importlib.metadata import version  # which other commands than `run` need not load
+
     try:
         _, release = (folder / VERSIONS).read_text().split()
     except (OSError, ValueError):

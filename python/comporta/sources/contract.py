@@ -22,6 +22,7 @@ OVERSIZED_HEAD = 64 << 10
 
 
 MOST_RECORDS = 50_000
+"""Records of a batch where nobody asks for fewer, as where they are only counted again."""
 
 
 @dataclass

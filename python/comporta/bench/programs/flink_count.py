@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import share
@@ -39,8 +37,7 @@ class Count(ProcessFunction):
 def main() -> None:
     """Run the job until it has read what was in the topic when it began."""
     task = share.told()
-    programs = str(Path(__file__).parent)
-    os.environ["PYTHONPATH"] = programs  # of Flink's own processes
+    share.be_found_by_children()
     environment = StreamExecutionEnvironment.get_execution_environment()
     environment.set_runtime_mode(RuntimeExecutionMode.STREAMING)
     environment.set_parallelism(task.processes)

@@ -51,6 +51,11 @@ class Task:
         return parse
 
 
+def be_found_by_children() -> None:
+    """Have Python processes that something else starts for this one find this module, too."""
+    os.environ["PYTHONPATH"] = str(Path(__file__).parent)
+
+
 def told() -> Task:
     """The task that this process was started with."""
     return Task(sys.argv[1])

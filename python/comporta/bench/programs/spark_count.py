@@ -6,7 +6,6 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pyarrow
@@ -19,18 +18,13 @@ NAMES = ["minute", "status", "method", "bytes"]
 TYPES = [pyarrow.int64(), pyarrow.int32(), pyarrow.string(), pyarrow.int64()]
 
 
-def reader(task: share.Task) -> Any:
+def reader(argument: str) -> Any:
     """What Spark calls in its own processes with the batches of a partition."""
-    folder, job = str(task.folder), task.job
 
     def read(batches: Iterator[Any]) -> Iterator[Any]:
-        import importlib.util
-
-        spec = importlib.util.spec_from_file_location("job", job)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        parse = module.parse
-        first = Path(folder, f"first-{os.getpid()}")
+        task = share.Task(argument)
+        parse = task.parse
+        first = task.folder / f"first-{os.getpid()}"
         for batch in batches:
             if not first.exists():
                 first.write_text(str(time.time()))
@@ -49,6 +43,7 @@ def main() -> None:
     task = share.told()
     tally = share.Tally()
     os.environ["PYSPARK_PYTHON"] = sys.executable  # of Spark's own processes
+    share.be_found_by_children()
     spark = (
         SparkSession.builder.master(f"local[{task.processes}]")
         .config("spark.jars", ",".join(task.more["jars"]))
@@ -68,7 +63,7 @@ def main() -> None:
         .select("value")
     )
     totals = (
-        lines.mapInArrow(reader(task), SCHEMA)
+        lines.mapInArrow(reader(sys.argv[1]), SCHEMA)
         .groupBy("minute", "status", "method")
         .agg(f.count("*").alias("count"), f.sum("bytes").alias("bytes"))
     )

@@ -7,7 +7,6 @@ memory of the function, as state would cost more; the topic's end is a bound of 
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar
 
 from comporta.bench import peers
@@ -16,20 +15,16 @@ from comporta.bench.system import Job
 VERSION = "2.2.0"
 
 
-class PyFlink(peers.PythonPeer):
+class PyFlink(peers.PythonPeerWithJars):
     """`programs/flink_count.py`."""
 
     name: ClassVar[str] = "pyflink"
     title: ClassVar[str] = f"PyFlink {VERSION}, a Python for each core"
     requirements: ClassVar[tuple[str, ...]] = (f"apache-flink=={VERSION}", "apache-beam==2.61.0")
+    folder: ClassVar[str] = f"flink-kafka-{VERSION}"
     jars: ClassVar[tuple[str, ...]] = ("org.apache.flink:flink-sql-connector-kafka:5.0.0-2.2",)
-
-    def install(self, cache: Path) -> None:
-        """A virtual environment and the jar that reads Kafka."""
-        super().install(cache)
-        self.folder = peers.download(f"flink-kafka-{VERSION}", self.jars)
 
     def commands(self, job: Job) -> list[list[str]]:
         """The client, whose JVM is the cluster."""
-        jars = sorted(path.as_uri() for path in self.folder.glob("flink-sql-connector-kafka-*.jar"))
+        jars = [path.as_uri() for path in self.found if path.name.startswith("flink-sql-connector-kafka-")]
         return [peers.python(self.python, "flink_count", job, jars=jars)]

@@ -7,7 +7,6 @@ Lines go to Python in batches of Arrow (`mapInArrow`), whose size its reference 
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar
 
 from comporta.bench import peers
@@ -16,7 +15,7 @@ from comporta.bench.system import Job
 VERSION = "4.1.1"
 
 
-class PySpark(peers.PythonPeer):
+class PySpark(peers.PythonPeerWithJars):
     """`programs/spark_count.py`."""
 
     name: ClassVar[str] = "pyspark"
@@ -27,14 +26,9 @@ class PySpark(peers.PythonPeer):
         "pyarrow==22.0.0",
         "pandas==2.3.3",  # Spark wants it for Arrow
     )
+    folder: ClassVar[str] = f"spark-kafka-{VERSION}"
     jars: ClassVar[tuple[str, ...]] = (f"org.apache.spark:spark-sql-kafka-0-10_2.13:{VERSION}",)
-
-    def install(self, cache: Path) -> None:
-        """A virtual environment and the jars that read Kafka."""
-        super().install(cache)
-        self.folder = peers.download(f"spark-kafka-{VERSION}", self.jars)
 
     def commands(self, job: Job) -> list[list[str]]:
         """The driver, which is all of a local cluster."""
-        jars = sorted(map(str, self.folder.glob("*.jar")))
-        return [peers.python(self.python, "spark_count", job, jars=jars)]
+        return [peers.python(self.python, "spark_count", job, jars=list(map(str, self.found)))]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from comporta.cli import release as cli_release
 from comporta.cli.release import find_release
 from comporta.errors import ComportaError
 
@@ -22,6 +24,31 @@ def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     say_version(tmp_path, version("comporta"))
     monkeypatch.setenv("COMPORTA_RELEASE", str(tmp_path))
     return tmp_path
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that looks like a checkout with a release that is up to date."""
+    monkeypatch.delenv("COMPORTA_RELEASE", raising=False)
+    monkeypatch.setattr(cli_release, "CHECKOUT", tmp_path)
+    built = tmp_path / "_build" / "prod" / "rel" / "comporta"
+    for file in (
+        built / "bin" / "comporta",
+        built / "releases" / "start_erl.data",
+        tmp_path / "lib" / "a.ex",
+    ):
+        file.parent.mkdir(parents=True)
+        file.touch(0o755)
+    (tmp_path / "mix.exs").touch()
+    say_version(built, version("comporta"))
+    make_older(tmp_path / "lib" / "a.ex", 10)
+    make_older(tmp_path / "mix.exs", 10)
+    return tmp_path
+
+
+def make_older(file: Path, seconds: float) -> None:
+    when = file.stat().st_mtime - seconds
+    os.utime(file, (when, when))
 
 
 def say_version(release: Path, text: str) -> None:
@@ -51,3 +78,21 @@ def test_a_folder_without_its_script_is_refused(release: Path) -> None:
     (release / "bin" / "comporta").unlink()
     with pytest.raises(ComportaError, match="COMPORTA_RELEASE is"):
         find_release()
+
+
+def test_a_checkout_runs_what_it_has_built(checkout: Path) -> None:
+    assert find_release() == checkout / "_build" / "prod" / "rel" / "comporta"
+
+
+def test_a_release_that_is_older_than_its_sources_is_refused(checkout: Path) -> None:
+    make_older(checkout / "lib" / "a.ex", -20)
+    with pytest.raises(ComportaError, match=r"older than lib/a\.ex: run `make setup`"):
+        find_release()
+
+
+def test_a_release_that_was_found_up_to_date_since_is_run(checkout: Path) -> None:
+    make_older(checkout / "lib" / "a.ex", -20)
+    stamp = checkout / "_build" / "prod" / "made-from"
+    stamp.touch()
+    make_older(stamp, -30)
+    find_release()

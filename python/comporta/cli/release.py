@@ -15,18 +15,24 @@ from comporta.errors import ComportaError
 
 SCRIPT = Path("bin", "comporta")
 VERSIONS = Path("releases", "start_erl.data")  # Erlang's runtime's, and the release's
+CHECKOUT = Path(__file__).resolve().parents[3]
 BUILT = Path("_build", "prod", "rel", "comporta")
+MADE_FROM = Path("_build", "prod", "made-from")  # which `make setup` touches where the release is up to date
+SOURCES = ("mix.exs", "lib", "config", "rel")
 
 
 def find_release() -> Path:
     """The release's folder: `COMPORTA_RELEASE`, else what this checkout has built.
 
-    Raises `ComportaError` where none is there, and for one of another version than this package.
+    Raises `ComportaError` where none is there, for one of another version than this package, and for a
+    checkout's own that is older than what it is built from.
     """
     given = os.environ.get("COMPORTA_RELEASE")
-    folder = Path(given) if given else Path(__file__).resolve().parents[3] / BUILT
+    folder = Path(given) if given else CHECKOUT / BUILT
     if os.access(folder / SCRIPT, os.X_OK):
         _check_version(folder)
+        if not given:
+            _check_age()
         return folder
     if given:
         raise ComportaError(f"COMPORTA_RELEASE is {given}, and there is no {folder / SCRIPT}")
@@ -50,6 +56,19 @@ def _check_version(folder: Path) -> None:
             f"the release in {folder} is version {release}, and the Python package comporta is {package}:"
             " install the same version of both"
         )
+
+
+def _check_age() -> None:
+    stamps = [file for file in (CHECKOUT / MADE_FROM, CHECKOUT / BUILT / VERSIONS) if file.exists()]
+    built = max(file.stat().st_mtime for file in stamps)
+    for name in SOURCES:
+        source = CHECKOUT / name
+        for file in [source] if source.is_file() else source.rglob("*"):
+            if file.is_file() and file.stat().st_mtime > built:
+                raise ComportaError(
+                    f"the release is older than {file.relative_to(CHECKOUT)}: run `make setup`, which"
+                    " builds it anew"
+                )
 
 
 class Release:

@@ -1,12 +1,14 @@
-"""Records a second that one core decodes of Kafka's record batches: natively, in Python, as aiokafka does.
+"""Records a second that a core cuts and decodes of Kafka's record batches: natively, in Python, by aiokafka.
 
     python bench/decoding.py [--lines 100000] [--batch-bytes 65536] [--rounds 5] [--json PATH]
 
 The records are lines of examples/access.log, over and over, in record batches of about --batch-bytes before
 they are compressed. They are decoded in slices of about 1 MiB, one after the other, as a worker does it: to
 be counted only, into Arrow (all that a batch transform gets; by aiokafka the values alone), and into a list
-of `bytes` (as a record transform gets them). What they make is compared first; then each round runs all of
-them, one after the other. Printed are medians by CPU time, and their ratios to aiokafka's.
+of `bytes` (as a record transform gets them). Beside them are record batches of lz4 that hold one record each,
+which are cut, too: checked, and put together as slices, which is the source's part. What they make is
+compared first; then each round runs all of them, one after the other. Printed are medians by CPU time, and
+their ratios to aiokafka's; of cutting, which aiokafka does not do, to what Python takes.
 """
 
 from __future__ import annotations
@@ -25,14 +27,19 @@ from unittest import mock
 import pyarrow as pa
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.structs import TopicPartition
 
 from comporta import arrow, kafka_native
 from comporta.formats import decode
 from comporta.records import Batch, Decoded
+from comporta.sources.contract import Limits
+from comporta.sources.kafka.slices import Cutter, is_sliceable
 
 LOG = Path(__file__).parents[1] / "examples" / "access.log"
 COMPRESSIONS = ["none", "gzip", "snappy", "lz4", "zstd"]
+ONE_EACH = "lz4, one"  # record batches that hold one record each
 SLICE = 1 << 20  # bytes
+LIMITS = Limits(SLICE, 64 << 20)
 Work = Callable[[bytes], Any]
 
 
@@ -82,6 +89,14 @@ def by_aiokafka(payload: bytes) -> Iterator[Any]:
         yield from records.next_batch()
 
 
+def cut(payload: bytes) -> list[tuple[int, int, int, memoryview]]:
+    """The slices that a source hands over of it, fetched from where it begins on."""
+    assert is_sliceable(payload, LIMITS)
+    position = int.from_bytes(payload[:8], "big")
+    cutter = Cutter(TopicPartition("topic", 0), payload, (), position, None, LIMITS)
+    return [(each.first, each.next, each.count, each.payload) for each in cutter.slices()]
+
+
 WORK: dict[str, dict[str, Work]] = {
     "counted": {
         "comporta": lambda payload: decoded(payload).count,
@@ -95,6 +110,7 @@ WORK: dict[str, dict[str, Work]] = {
         "comporta": lambda payload: list(decoded(payload).values),
         "aiokafka": lambda payload: [record.value for record in by_aiokafka(payload)],
     },
+    "slices": {"comporta": cut},
 }
 
 
@@ -103,8 +119,13 @@ def decoders(into: str) -> dict[str, Work]:
         with mock.patch.object(kafka_native, "native", None):
             return WORK[into]["comporta"](payload)
 
-    found = {"aiokafka": WORK[into]["aiokafka"], "Python": in_python}
+    found = {name: work for name, work in WORK[into].items() if name != "comporta"} | {"Python": in_python}
     return found | {"native": WORK[into]["comporta"]} if kafka_native.is_available() else found
+
+
+def first_decoder(into: str) -> str:
+    """The one that others are compared with."""
+    return next(iter(decoders(into)))
 
 
 def timed(work: Work, payloads: Sequence[bytes]) -> float:
@@ -129,15 +150,18 @@ def main() -> None:
         print("there is no native decoder here: install Rust, then comporta again", file=sys.stderr)
     lines = list(islice(cycle(LOG.read_bytes().splitlines()), args.lines))
     payloads = {name: slices(lines, number, args.batch_bytes) for number, name in enumerate(COMPRESSIONS)}
+    payloads[ONE_EACH] = slices(lines, COMPRESSIONS.index("lz4"), 1)
     runs = [
         (name, into, decoder, work)
         for name in payloads
         for into in WORK
+        if into != "slices" or name == ONE_EACH
         for decoder, work in decoders(into).items()
     ]
     for name, into, decoder, work in runs:
-        if any(work(payload) != WORK[into]["aiokafka"](payload) for payload in payloads[name]):
-            sys.exit(f"{name}, {into}: {decoder} does not make the same of it as aiokafka")
+        expected = first_decoder(into)
+        if any(work(payload) != decoders(into)[expected](payload) for payload in payloads[name]):
+            sys.exit(f"{name}, {into}: {decoder} does not make the same of it as {expected}")
     times: dict[tuple[str, str, str], list[float]] = {}
     for turn in range(args.rounds):
         for name, into, decoder, work in runs:
@@ -145,12 +169,12 @@ def main() -> None:
         print(f"round {turn + 1} of {args.rounds} done", file=sys.stderr)
     print(
         f"{args.lines:,} lines of {sum(map(len, lines)) / len(lines):.0f} bytes, medians of {args.rounds};"
-        " million records a second of CPU time, and ratios to aiokafka's"
+        " million records a second of CPU time, and ratios to the first of each"
     )
     results = []
     for (name, into, decoder), each in times.items():
         rate = args.lines / statistics.median(each)
-        ratio = statistics.median(times[name, into, "aiokafka"]) / statistics.median(each)
+        ratio = statistics.median(times[name, into, first_decoder(into)]) / statistics.median(each)
         print(f"{name:<8} {into:<8} {decoder:<10} {rate / 1e6:>8.2f} {ratio:>8.2f}")
         results.append({"compression": name, "into": into, "decoder": decoder, "rate": rate, "ratio": ratio})
     if args.json:

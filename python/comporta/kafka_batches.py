@@ -47,9 +47,32 @@ class RecordBatch(NamedTuple):
         return range(max(first, self.base_offset), min(next, self.base_offset + self.records))
 
 
-def record_batches(data: bytes) -> Iterator[RecordBatch]:
-    """The record batches that are whole, in order."""
-    begin = 0
+class Outline(NamedTuple):
+    """What headers show of the record batches that some bytes begin with, and where those end.
+
+    Of those that reach into a range of offsets it is how many records they have in it, as far as headers
+    tell, and where half of the record batches follow; None where one is alone.
+    """
+
+    end: int
+    records: int
+    middle: int | None
+
+
+def outline(data: bytes, first: int, next: int) -> Outline:
+    """What headers show of the record batches that `data` begins with."""
+    end = records = 0
+    inside = []
+    for each in record_batches(data):
+        end = each.end
+        if each.reaches_into(first, next):
+            inside.append(each.base_offset)
+            records += len(each.offsets(first, next))
+    return Outline(end, records, inside[len(inside) // 2] if len(inside) > 1 else None)
+
+
+def record_batches(data: bytes, begin: int = 0) -> Iterator[RecordBatch]:
+    """The record batches that are whole, in order, from the one at `begin` on."""
     last_begin = len(data) - HEADER.size
     while begin <= last_begin:
         (base_offset, length, _, _, checksum, attributes, last_delta, _, _, producer, _, _, count) = (

@@ -32,6 +32,7 @@ def parse(line):
 DEADLY = b"""
 import os
 from comporta import kafka_decoding, kafka_records
+from comporta.kafka_batches import record_batches
 
 decode_natively, made = kafka_decoding.decode_natively, kafka_records.DefaultRecordBatch
 
@@ -40,10 +41,11 @@ def deadly(content):
         os._exit(7)
     return made(content)
 
-def deadly_natively(batch, data, inside):
+def deadly_natively(batch, data):
+    inside = [each for each in record_batches(data) if each.reaches_into(batch.first, batch.next)]
     if any(b"deadly" in data[each.begin : each.end] for each in inside):
         os._exit(7)
-    return decode_natively(batch, data, inside)
+    return decode_natively(batch, data)
 
 kafka_decoding.decode_natively = deadly_natively
 kafka_records.DefaultRecordBatch = deadly

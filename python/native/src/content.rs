@@ -9,6 +9,8 @@ use flate2::bufread::MultiGzDecoder;
 use zstd::stream::read::Decoder as ZstdDecoder;
 use zstd::zstd_safe::{DCtx, get_frame_content_size};
 
+use crate::lz4_frame::Frame;
+
 const XERIAL: [u8; 16] = *b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01";
 
 /// Snappy cannot make more bytes than this of one; who says so would have us allocate them.
@@ -85,10 +87,26 @@ impl Contents {
 
     /// Add a frame of lz4, as the library that Python's decoder has reads it.
     fn append_lz4(&mut self, compressed: &[u8]) -> Option<()> {
+        let begin = self.end;
+        if self.append_lz4_blocks(compressed).is_some() {
+            return Some(());
+        }
+        self.end = begin;
         let mut decoder = lz4::Decoder::new(compressed).ok()?;
         self.read(&mut decoder)?;
         let (rest, is_whole) = decoder.finish();
         (is_whole.is_ok() && rest.is_empty()).then_some(())
+    }
+
+    /// Add a frame as most producers make it, by its blocks alone: to prepare the library for a frame takes
+    /// longer than a block of one record. None, and who knows what is added, where it is another one.
+    fn append_lz4_blocks(&mut self, compressed: &[u8]) -> Option<()> {
+        let mut frame = Frame::begin(compressed)?;
+        while let Some(block) = frame.block()? {
+            let room = self.room(frame.most)?;
+            self.end += block.read(&mut room[..frame.most])?;
+        }
+        Some(())
     }
 
     /// Add a frame of zstd. Whether the library refuses one that has not the size that it says depends on the

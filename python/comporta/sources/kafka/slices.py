@@ -24,6 +24,7 @@ from comporta.kafka_batches import (
     RecordBatch,
     record_batches,
 )
+from comporta.kafka_native import checksum_natively, extend_natively, is_sliceable_natively
 from comporta.sources.contract import Limits
 
 
@@ -43,6 +44,8 @@ class Slice:
 
 def is_sliceable(data: bytes, limits: Limits) -> bool:
     """Whether `data` holds only record batches of magic 2, none of which is longer than a record may be."""
+    if (seen := is_sliceable_natively(data, limits.max_record)) is not None:
+        return seen
     begin = 0
     while begin + HEADER.size <= len(data):
         (length,) = struct.unpack_from(">i", data, begin + 8)
@@ -50,6 +53,17 @@ def is_sliceable(data: bytes, limits: Limits) -> bool:
             return False
         begin += BEFORE_LENGTH + max(0, length)
     return True
+
+
+@dataclass
+class _Run:
+    """Record batches that follow one another in what was fetched, those of a slice that is being made."""
+
+    begin: int
+    end: int
+    base: int
+    next: int
+    count: int
 
 
 class Cutter:
@@ -81,45 +95,67 @@ class Cutter:
 
     def slices(self) -> Iterator[Slice]:
         """The slices; `position` is where the last one that was given ends."""
-        held: list[RecordBatch] = []  # those of the slice that is being made
-        count = 0
+        held: _Run | None = None
         skipped_to = self.position
-        for batch in record_batches(self._data):
+        batches = record_batches(self._data)
+        while (batch := next(batches, None)) is not None:
             self._check(batch)
             is_left_out = self._is_left_out(batch)
             if batch.next_offset <= self.position:
                 continue
-            is_full = held and (
-                batch.end - held[0].begin > self._limits.batch_bytes
-                or count + batch.records > self._limits.batch_records
+            is_full = held is not None and (
+                batch.end - held.begin > self._limits.batch_bytes
+                or held.count + batch.records > self._limits.batch_records
             )
             is_past_end = self._until is not None and self.position < self._until <= batch.base_offset
-            if held and (is_left_out or is_full or is_past_end):
-                yield self._slice(held, count)
-                held, count = [], 0
+            if held is not None and (is_left_out or is_full or is_past_end):
+                yield self._slice(held)
+                held = None
             if self._until is not None and self.position < self._until <= batch.base_offset:
                 yield self._nothing(self._until)
             if is_left_out:
                 skipped_to = batch.next_offset
+                continue
+            if held is None:
+                held = _Run(batch.begin, batch.end, batch.base_offset, batch.next_offset, batch.records)
             else:
-                held.append(batch)
-                count += batch.records
-        if held:
-            yield self._slice(held, count)
+                held.end, held.next = batch.end, batch.next_offset
+                held.count += batch.records
+            if self._extend(held):
+                batches = record_batches(self._data, held.end)
+        if held is not None:
+            yield self._slice(held)
         if skipped_to > self.position:
             yield self._nothing(skipped_to)
 
-    def _slice(self, batches: list[RecordBatch], count: int) -> Slice:
-        first, self.position = self.position, batches[-1].next_offset
-        payload = self._view[batches[0].begin : batches[-1].end]
-        return Slice(batches[0].base_offset, first, self.position, count, payload)
+    def _extend(self, held: _Run) -> bool:
+        """Add at once what follows and needs no closer look, if there is any, as there may be as many record
+        batches as records.
+        """
+        if self._transactions or self._aborted:
+            return False
+        run = (held.begin, held.end, held.count)
+        bounds = (self.position, self._until)
+        most = (self._limits.batch_bytes, self._limits.batch_records)
+        if (reached := extend_natively(self._data, run, bounds, most)) is None:
+            return False
+        held.end, held.next, held.count = reached
+        return True
+
+    def _slice(self, held: _Run) -> Slice:
+        first, self.position = self.position, held.next
+        return Slice(held.base, first, held.next, held.count, self._view[held.begin : held.end])
 
     def _nothing(self, next: int) -> Slice:
         first, self.position = self.position, next
         return Slice(first, first, next, 0, self._view[:0])
 
     def _check(self, batch: RecordBatch) -> None:
-        if calc_crc32c(self._view[batch.begin + CRC_FROM : batch.end]) != batch.checksum:
+        begin = batch.begin + CRC_FROM
+        found = checksum_natively(self._data, begin, batch.end)
+        if found is None:
+            found = calc_crc32c(self._view[begin : batch.end])
+        if found != batch.checksum:
             topic, number = self._partition
             raise SourceError(
                 f"{topic}/{number}: the record batch at offset {batch.base_offset} is damaged: its checksum"

@@ -17,6 +17,7 @@ import json
 import secrets
 import statistics
 import time
+from collections import defaultdict
 from dataclasses import replace
 from datetime import timezone
 from pathlib import Path
@@ -60,7 +61,10 @@ class Flushes:
     def write(self, rows: dict[Cell, int]) -> None:
         before = self.checkpoint
         self.checkpoint: Checkpoint = replace(before, upto=before.upto + 1, flush=secrets.token_hex(8))
-        snapshot = Snapshot(before, self.checkpoint, {"requests": rows}, [], frozenset())
+        by_bucket: dict[int, dict[str, int]] = defaultdict(dict)
+        for (bucket, key), number in rows.items():
+            by_bucket[bucket][key] = number
+        snapshot = Snapshot(before, self.checkpoint, {"requests": by_bucket}, [], frozenset())
         assert self.sink.flush(self.generation.id, [snapshot]) == [True]
 
     def read(self) -> dict[Cell, int]:

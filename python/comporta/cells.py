@@ -17,16 +17,21 @@ from comporta.values import NULL
 
 @dataclass(frozen=True)
 class Cells:
-    """Rows, and their groups; what a group has in common is the start of its bucket (seconds) and its key."""
+    """Rows, and their groups, one bucket after another.
+
+    A group is identified by a number, an index into `keys` and `buckets`, the start of its bucket in seconds.
+    """
 
     rows: Indexes
     groups: Grouping
+    buckets: NDArray[numpy.int64]
+    keys: list[str]
 
 
 def all_time(keys: Grouping, rows: Indexes) -> Cells:
     """Rows by key, in the one bucket of a metric without `every`."""
     groups = keys.select(rows)
-    return Cells(rows, Grouping(groups.indexes, [(0, key) for key in groups.identities]))
+    return _cells(rows, groups.indexes, numpy.zeros(len(groups.identities), numpy.int64), groups.identities)
 
 
 def bucketed(
@@ -42,22 +47,32 @@ def bucketed(
         timely = numbers >= -(-horizon // width) - 1  # the first that does not end before it
         rows, numbers = rows[timely], numbers[timely]
     buckets, groups = number_integers(numbers), keys.select(rows)
-    pairs = buckets.pairs(groups)
-    identities = [
-        (buckets.identities[bucket] * every, groups.identities[key]) for bucket, key in pairs.identities
-    ]
-    return Cells(rows, Grouping(pairs.indexes, identities))
+    indexes, bucket, key = buckets.crossed(groups)
+    starts = numpy.array(buckets.identities, numpy.int64) * every
+    return _cells(rows, indexes, starts[bucket], list(map(groups.identities.__getitem__, key.tolist())))
+
+
+def _cells(rows: Indexes, indexes: Indexes, buckets: NDArray[numpy.int64], keys: list[str]) -> Cells:
+    return Cells(rows, Grouping(indexes, list(range(len(keys)))), buckets, keys)
 
 
 def deltas(metric: Metric[Any], cells: Cells, checked: Checked) -> Columns:
     """What a metric makes of the rows in each cell, those that have no value left out."""
     groups, values = _taken(metric, cells, checked)
     states = metric.batch(groups, values)
-    return {
-        "buckets": [bucket for bucket, _ in groups.identities],
-        "keys": [key for _, key in groups.identities],
-        "deltas": [metric.pack(state) for state in states],
-    }
+    buckets, keys = cells.buckets, cells.keys
+    if len(groups.identities) < len(keys):
+        buckets, keys = buckets[groups.identities], [keys[group] for group in groups.identities]
+    return {"buckets": _runs(buckets), "keys": keys, "deltas": metric.pack_all(states)}
+
+
+def _runs(values: NDArray[numpy.int64]) -> list[tuple[int, int]]:
+    """Each value that is another than the one before, and how often it follows on itself."""
+    if not len(values):
+        return []
+    begins = numpy.flatnonzero(numpy.concatenate(([True], values[1:] != values[:-1])))
+    counts = numpy.diff(numpy.append(begins, len(values)))
+    return list(zip(values[begins].tolist(), counts.tolist(), strict=True))
 
 
 def _taken(metric: Metric[Any], cells: Cells, checked: Checked) -> tuple[Grouping, Any]:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy
 from numpy.typing import NDArray
 
-from comporta.columns import NO_TIME, Bad, Numbers, converted, number_column, tell, text_column
+from comporta.columns import NO_TIME, Bad, Numbers, number_column, tell, text_column
 from comporta.definition import Pipeline
-from comporta.groups import Grouping, crossed, key_text
+from comporta.groups import Grouping, keyed, too_long
 from comporta.kept import row_texts
 from comporta.metrics.contract import Takes
 from comporta.records import Decoded, Failure
@@ -121,5 +121,6 @@ def _limit(texts: Grouping, longest: int, bad: Bad) -> None:
 
 def _keys(columns: Sequence[Grouping], rows: Rows) -> Grouping:
     """Rows by key."""
-    groups = crossed(columns, len(rows.records))
-    return groups.renamed(converted(groups, key_text, "", _bad(rows, None)))
+    groups = keyed(columns, len(rows.records))
+    tell(_bad(rows, None), groups, too_long(groups.identities))
+    return groups

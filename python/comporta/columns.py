@@ -19,7 +19,7 @@ from comporta.event_time import Milliseconds
 from comporta.groups import Grouping, number, number_integers
 from comporta.metrics.numbers import WHOLE
 from comporta.scalars import shown, unwrapped
-from comporta.values import GREATEST, NULL, canonical, plain_number
+from comporta.values import GREATEST, NULL, canonical, plain_number, plain_texts
 
 Column = Union["list[Any]", "NDArray[Any]", Grouping]
 
@@ -67,6 +67,9 @@ def values(column: Column) -> list[Any]:
 def text_column(column: Column, bad: Bad) -> Grouping:
     """Rows by the canonical text of each value."""
     groups = alike(column)
+    texts = plain_texts(groups.identities)
+    if texts is not None:  # all of them different, as what they are the texts of is
+        return Grouping(groups.indexes, texts)
     return groups.renamed(converted(groups, canonical, NULL, bad))
 
 

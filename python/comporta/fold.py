@@ -2,22 +2,25 @@
 
 Results are folded in in order. `snapshot` takes what changed since the last one, as whole values; folding
 goes on while it is flushed, and a row that it holds stays in memory until the flush has taken effect, because
-the sink still has the older value. Rows are read from the sink when they are touched first. Output rows are
-only gathered, packed as they came.
+the sink still has the older value. Rows are read from the sink when they are touched first, but for those
+that cannot be there: the partition is its owner's alone, so where nothing was decided before it was opened,
+the sink has what went through this fold. Output rows are only gathered, packed as they came.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from comporta.forgotten import Forgotten
+from comporta.held import Held
 from comporta.letters import LetterId
 from comporta.metrics.contract import Metric
 from comporta.notes import ROWS
-from comporta.payloads import Columns, Letter, Result
+from comporta.payloads import Letter, Result
 from comporta.sinks.contract import Cell, Checkpoint, Ledger, Sink, Snapshot
 
 # For bounding memory: about what a row takes besides its state, and an item of a state that is a collection.
@@ -33,14 +36,20 @@ class Fold:
     """
 
     def __init__(
-        self, sink: Sink, generation: str, checkpoint: Checkpoint, metrics: Mapping[str, Metric[Any]]
+        self,
+        sink: Sink,
+        generation: str,
+        checkpoint: Checkpoint,
+        metrics: Mapping[str, Metric[Any]],
+        forgotten: Forgotten,
     ) -> None:
         self._sink = sink
         self._generation = generation
         self._decided = checkpoint
-        self._metrics = metrics
-        self._rows: dict[str, dict[Cell, Any]] = {name: {} for name in metrics}
-        self._dirty: dict[str, set[Cell]] = {name: set() for name in metrics}
+        self._began_empty = not checkpoint.flush
+        self._held = {
+            name: Held(metric, (checkpoint.partition, name), forgotten) for name, metric in metrics.items()
+        }
         self._letters: list[Letter] = []
         self._output: list[bytes] = []
         self._replayed: set[LetterId] = set()
@@ -58,7 +67,8 @@ class Fold:
         After an exception the fold is of no use any more.
         """
         for name, columns in result["metrics"].items():
-            self._fold_metric(name, columns)
+            changed, read = self._held[name].fold(columns, self._read, is_all_here=self._began_empty)
+            self._grow(changed * ROW_BYTES + sum(map(_size, read)))
         self._letters += result["letters"]
         if result["output"] is not None:
             self._output.append(result["output"])
@@ -76,23 +86,8 @@ class Fold:
             self._replayed.add(letter)
             self.fold(upto, self._mark, ledger, result, size)
 
-    def _fold_metric(self, name: str, columns: Columns) -> None:
-        metric, rows, dirty = self._metrics[name], self._rows[name], self._dirty[name]
-        cells = list(zip(columns["buckets"], columns["keys"], strict=True))
-        self._fetch(metric, [cell for cell in cells if cell not in rows])
-        before = len(dirty)
-        for cell, delta in zip(cells, map(metric.unpack, columns["deltas"]), strict=True):
-            rows[cell] = metric.merge(rows[cell], delta) if cell in rows else delta
-        dirty.update(cells)
-        self._grow((len(dirty) - before) * ROW_BYTES)
-
-    def _fetch(self, metric: Metric[Any], cells: list[Cell]) -> None:
-        if cells:
-            found = self._sink.read(self._generation, self._decided.partition, metric.name, cells)
-            rows = self._rows[metric.name]
-            for cell, state in found.items():
-                rows[cell] = metric.unpack(state)
-                self._grow(_size(state))
+    def _read(self, metric: str, cells: Sequence[Cell]) -> dict[Cell, Any]:
+        return self._sink.read(self._generation, self._decided.partition, metric, cells)
 
     def _grow(self, size: int) -> None:
         self.size += size
@@ -108,14 +103,9 @@ class Fold:
         after = replace(
             self._decided, upto=self.position, flush=secrets.token_hex(8), mark=self._mark, ledger=self.ledger
         )
-        rows = {
-            name: {cell: self._metrics[name].pack(self._rows[name][cell]) for cell in dirty}
-            for name, dirty in self._dirty.items()
-            if dirty
-        }
+        rows = {name: changed for name, held in self._held.items() if (changed := held.snapshot())}
         replayed = frozenset(self._replayed)
         self._flushing = Snapshot(self._decided, after, rows, self._letters, replayed, self._output)
-        self._dirty = {name: set() for name in self._metrics}
         self._letters, self._replayed, self._output, self.unflushed = [], set(), [], 0
         self._noted_flushing, self._noted = self._noted, Counter()
         return self._flushing
@@ -126,16 +116,16 @@ class Fold:
         Returns how many rows of it were not counted as others are, by the names of `notes.ROWS`.
         """
         self._decided = snapshot.after
+        for held in self._held.values():
+            held.settled()
         self.size -= self._output_flushing()
         self._flushing = None
         return {name: self._noted_flushing[name] for name in ROWS}
 
     def evict(self) -> None:
         """Forget every row that the sink has as it is here."""
-        flushing = self._flushing.rows if self._flushing else {}
-        for name, rows in self._rows.items():
-            kept = self._dirty[name].union(flushing.get(name, ()))
-            self._rows[name] = {cell: rows[cell] for cell in kept}
+        for held in self._held.values():
+            held.evict()
         self.size = self.unflushed + self._output_flushing()
 
     def _output_flushing(self) -> int:

@@ -47,11 +47,14 @@ class Grouping:
 
     def pairs(self, other: Grouping) -> Grouping:
         """The same rows by their groups in both: the identities are pairs of these."""
+        indexes, ours, theirs = self.crossed(other)
+        return Grouping(indexes, list(zip(ours.tolist(), theirs.tolist(), strict=True)))
+
+    def crossed(self, other: Grouping) -> tuple[Indexes, Indexes, Indexes]:
+        """The same as arrays: each row's pair; and of each pair, in order, our group and the other's."""
         width = max(1, len(other.identities))
         indexes, present = _renumbered(self.indexes * width + other.indexes, len(self.identities) * width)
-        return Grouping(
-            indexes, list(zip((present // width).tolist(), (present % width).tolist(), strict=True))
-        )
+        return indexes, present // width, present % width
 
     def values(self) -> list[Any]:
         """What each row is identified by."""
@@ -88,27 +91,26 @@ def number_integers(values: NDArray[numpy.int64]) -> Grouping:
     return Grouping(indexes, (present + least).tolist())
 
 
-def crossed(groupings: Sequence[Grouping], rows: int) -> Grouping:
-    """So many rows by what they are in several groupings: the identities are tuples."""
-    if not groupings:
-        return Grouping(numpy.zeros(rows, numpy.intp), [()] if rows else [])
-    first, *others = groupings
-    found = Grouping(first.indexes, [(identity,) for identity in first.identities])
+def keyed(columns: Sequence[Grouping], rows: int) -> Grouping:
+    """So many rows by their key: the JSON text of the list of what they are in each column, JSON texts."""
+    if not columns:
+        return Grouping(numpy.zeros(rows, numpy.intp), ["[]"] if rows else [])
+    first, *others = columns
+    found = Grouping(first.indexes, [f"[{text}" for text in first.identities])
     for other in others:
-        pairs = found.pairs(other)
-        identities = [(*found.identities[one], other.identities[two]) for one, two in pairs.identities]
-        found = Grouping(pairs.indexes, identities)
-    return found
+        indexes, ours, theirs = found.crossed(other)
+        begun, texts = found.identities, other.identities
+        pairs = zip(ours.tolist(), theirs.tolist(), strict=True)
+        found = Grouping(indexes, [f"{begun[one]},{texts[two]}" for one, two in pairs])
+    return Grouping(found.indexes, [f"{text}]" for text in found.identities])
 
 
-def key_text(texts: Sequence[str]) -> str:
-    """The key of a group: the JSON text of the list of its `by` values. Raises `ValueError` if too long."""
-    key = f"[{','.join(texts)}]"
-    if len(key) * 4 > LONGEST_KEY and len(key.encode()) > LONGEST_KEY:
-        raise ValueError(
-            f"the values that a row is grouped by take more than {LONGEST_KEY:,} bytes; shorten them"
-        )
-    return key
+def too_long(keys: Sequence[str]) -> dict[int, str]:
+    """Which keys are, and why."""
+    if not keys or max(map(len, keys)) * 4 <= LONGEST_KEY:
+        return {}
+    why = f"the values that a row is grouped by take more than {LONGEST_KEY:,} bytes; shorten them"
+    return {number: why for number, key in enumerate(keys) if len(key.encode()) > LONGEST_KEY}
 
 
 def _renumbered(numbers: Indexes, end: int) -> tuple[Indexes, Indexes]:

@@ -6,6 +6,7 @@ Every payload has one shape, given here once as a type, so that both ends agree 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypedDict
 
 import msgpack
@@ -38,11 +39,14 @@ class Letter(TypedDict):
 
 
 class Columns(TypedDict):
-    """One metric's deltas of one batch, as columns of equal length."""
+    """One metric's deltas of one batch: keys and deltas as columns of equal length, one bucket after another.
 
-    buckets: list[int]
-    keys: list[str]
-    deltas: list[Any]
+    `buckets` are the starts of buckets, each with how many of the keys that follow are in it.
+    """
+
+    buckets: Sequence[tuple[int, int]]
+    keys: Sequence[str]
+    deltas: Sequence[Any]
 
 
 class OutputRows(TypedDict):

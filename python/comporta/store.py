@@ -24,6 +24,7 @@ from comporta.connection import Closed, Connection, Frame, ProtocolError
 from comporta.definition import Definition
 from comporta.errors import ComportaError, SupersededError
 from comporta.fold import Fold
+from comporta.forgotten import Forgotten
 from comporta.generations import Generation
 from comporta.metrics import from_definition
 from comporta.notes import ROWS, lines
@@ -57,6 +58,7 @@ class Store:
         metrics = map(from_definition, generation.definition.metrics)
         self._metrics = {metric.name: metric for metric in metrics}
         self._folds: dict[str, tuple[int, Fold]] = {}
+        self._forgotten = Forgotten()
         self._lock = threading.Lock()  # on the folds, and for what is sent about them
         self._flush: threading.Thread | None = None
         self._unflushed = 0
@@ -118,7 +120,7 @@ class Store:
         checkpoints = self._sink.open(self._generation.id, partitions)
         self._generation = replace(self._generation, started=True)
         for checkpoint in checkpoints:
-            fold = Fold(self._sink, self._generation.id, checkpoint, self._metrics)
+            fold = Fold(self._sink, self._generation.id, checkpoint, self._metrics, self._forgotten)
             self._folds[checkpoint.partition] = assignment, fold
             self._send_checkpoint("opened", id, checkpoint, shown=checkpoint.shown, assignment=assignment)
         self._send("opened_all", id, assignment=assignment)

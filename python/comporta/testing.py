@@ -51,9 +51,10 @@ class Run:
         """A metric's values by group. Raises `KeyError` if the pipeline has no metric of that name."""
         columns = self.outcome.result["metrics"][name]
         metric = next(metric for metric in self.pipeline.metrics if metric.name == name)
+        buckets = [bucket for bucket, count in columns["buckets"] for _ in range(count)]
         return {
             (_start(bucket, metric.every), *json.loads(key)): metric.value(metric.unpack(delta))
-            for bucket, key, delta in zip(columns["buckets"], columns["keys"], columns["deltas"], strict=True)
+            for bucket, key, delta in zip(buckets, columns["keys"], columns["deltas"], strict=True)
         }
 
 

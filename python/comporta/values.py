@@ -8,6 +8,7 @@ canonical text.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from json.encoder import encode_basestring
@@ -37,6 +38,13 @@ def canonical(value: Any) -> str:
     if kind is bytes:
         return _bytes(value)
     return _unusual(value)
+
+
+def plain_texts(values: Sequence[Any]) -> list[str] | None:
+    """The canonical JSON texts of values that are all ASCII text; None where one is anything else."""
+    if set(map(type, values)) == {str} and all(map(str.isascii, values)):
+        return list(map(encode_basestring, values))
+    return None
 
 
 def _unusual(value: Any) -> str:

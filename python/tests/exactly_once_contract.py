@@ -16,17 +16,18 @@ from dataclasses import dataclass, field
 
 import pytest
 from batches import states
-from steps import assigned, generation, metric, output
+from steps import assigned, columns, generation, metric, output
 from steps import letter as dead_letter
 
 from comporta import dead
 from comporta.audit import audit
 from comporta.dedup import ClaimStore
 from comporta.fold import Fold
+from comporta.forgotten import Forgotten
 from comporta.generations import Generation
 from comporta.letters import LetterId, LetterStore, identity, to_text
 from comporta.metrics import from_definition
-from comporta.payloads import Claim, Columns, Letter, Result
+from comporta.payloads import Claim, Letter, Result
 from comporta.query import query
 from comporta.sinks import Ledger, Sink, Snapshot
 from comporta.sinks.contract import REPLAY
@@ -109,7 +110,7 @@ class Owner:
     def open(self) -> None:
         world = self.world
         (checkpoint,) = world.sink.open(world.generation.id, [assigned(self.partition)])
-        self.fold = Fold(world.sink, world.generation.id, checkpoint, METRICS)
+        self.fold = Fold(world.sink, world.generation.id, checkpoint, METRICS, Forgotten())
         self.outcome = self.snapshot = self.flushed = None
         self.upto = checkpoint.upto
 
@@ -143,11 +144,10 @@ class Owner:
         ]  # so that the sum's digits say how often each was counted
         return Result(
             metrics={
-                "requests": Columns(buckets=buckets, keys=keys, deltas=[1 for _ in counted]),
-                "events": Columns(
-                    buckets=[0 for _ in counted],
-                    keys=keys,
-                    deltas=[
+                "requests": columns(zip(buckets, keys, strict=True), [1 for _ in counted]),
+                "events": columns(
+                    [(0, key) for key in keys],
+                    [
                         events.pack(state)
                         for state in (states(events, range(len(counted)), places) if counted else [])
                     ],

@@ -163,6 +163,16 @@ class SinkContract:
         assert other.read(current.id, "file-1", "bytes", [(0, "[]")]) == {(0, "[]"): 1.5}
         assert other.was_replayed(current.id, [("file-1", 3, 0), ("file-1", 3, 1)]) == {("file-1", 3, 0)}
 
+    def test_many_rows_of_all_kinds_of_states_are_written(
+        self, sink: Sink, current: Generation, opened: Checkpoint
+    ) -> None:
+        states = [0, -(2**40), 2**63, 1.5, [7, 2], ["ff", 0, 3], b"sketch", "text"]
+        rows = {(0, f"[{number}]"): states[number % len(states)] for number in range(160)}
+        counts = {(60, f'["é{number}"]'): number - 100 for number in range(2**7 + 3)}
+        sink.flush(current.id, [step(opened, 10, {"requests": rows, "bytes": counts})])
+        assert sink.read(current.id, "file-1", "requests", list(rows)) == rows
+        assert sink.read(current.id, "file-1", "bytes", list(counts)) == counts
+
     def test_rows_are_replaced_by_later_flushes(
         self, sink: Sink, current: Generation, opened: Checkpoint
     ) -> None:

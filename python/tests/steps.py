@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from comporta.definition import Definition
 from comporta.generations import Generation
 from comporta.letters import LetterId
 from comporta.metrics.contract import MetricDefinition
-from comporta.payloads import AssignedPartition, Letter, OutputRows, pack
+from comporta.payloads import AssignedPartition, Columns, Letter, OutputRows, pack
 from comporta.sinks import Checkpoint, Ledger, Snapshot
 from comporta.sinks.contract import Cell
 
@@ -91,7 +91,30 @@ def step(
         mark=b"mark-%d" % upto,
         ledger=before.ledger + (ledger or Ledger(consumed=1, counted=1)),
     )
-    return Snapshot(before, after, rows or {}, letters, frozenset(replayed), output)
+    by_bucket = {metric: nested(cells) for metric, cells in (rows or {}).items()}
+    return Snapshot(before, after, by_bucket, letters, frozenset(replayed), output)
+
+
+def nested(cells: Mapping[Cell, Any]) -> dict[int, dict[str, Any]]:
+    """What cells have, by bucket and key."""
+    found: dict[int, dict[str, Any]] = {}
+    for (bucket, key), state in cells.items():
+        found.setdefault(bucket, {})[key] = state
+    return found
+
+
+def columns(cells: Iterable[Cell], deltas: Iterable[Any]) -> Columns:
+    """Deltas of cells, in any order, as a worker says them."""
+    cells = list(cells)
+    return Columns(
+        buckets=[(bucket, 1) for bucket, _ in cells], keys=[key for _, key in cells], deltas=list(deltas)
+    )
+
+
+def cells_of(columns: Columns) -> list[Cell]:
+    """The cells of what a worker says."""
+    buckets = [bucket for bucket, count in columns["buckets"] for _ in range(count)]
+    return list(zip(buckets, columns["keys"], strict=True))
 
 
 def output(

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from record_batches import record_batch, refilled, rows
+from steps import cells_of
 
 import comporta as c
 from comporta.computation import Computation, Outcome
@@ -95,7 +96,7 @@ def ends(outcome: Outcome) -> tuple[int, int, int, int]:
 
 def values(made: c.Pipeline, outcome: Outcome, name: str) -> dict[tuple[int, str], Any]:
     columns = outcome.result["metrics"][name]
-    cells = list(zip(columns["buckets"], columns["keys"], strict=True))
+    cells = cells_of(columns)
     assert len(cells) == len(set(cells)) == len(columns["deltas"])
     metric = next(metric for metric in made.metrics if metric.name == name)
     return {
@@ -508,13 +509,9 @@ def test_however_the_records_are_cut_the_results_are_the_same(batch: Any, choice
         cells: dict[tuple[int, str], Any] = {}
         for result in results:
             columns = result["metrics"][metric.name]
-            for bucket, key, delta in zip(
-                columns["buckets"], columns["keys"], columns["deltas"], strict=True
-            ):
+            for cell, delta in zip(cells_of(columns), columns["deltas"], strict=True):
                 state = metric.unpack(delta)
-                cells[bucket, key] = (
-                    metric.merge(cells[bucket, key], state) if (bucket, key) in cells else state
-                )
+                cells[cell] = metric.merge(cells[cell], state) if cell in cells else state
         merged = {cell: metric.value(state) for cell, state in cells.items()}
         assert merged == values(made, whole, metric.name)
 

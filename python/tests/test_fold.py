@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from steps import assigned, generation, letter, metric, output
+from steps import assigned, columns, generation, letter, metric, output
 
 from comporta.fold import Fold
+from comporta.forgotten import Forgotten
 from comporta.generations import Generation
 from comporta.letters import open_letters
 from comporta.metrics import from_definition
-from comporta.payloads import Columns, Letter, Result
+from comporta.payloads import Letter, Result
 from comporta.sinks import Ledger, Sink, open_sink
 from comporta.sinks.contract import REPLAY, Cell
 
@@ -30,7 +32,7 @@ class Store:
 
     def fold(self, partition: str = "file-1") -> Fold:
         (checkpoint,) = self.sink.open(self.generation.id, [assigned(partition)])
-        return Fold(self.sink, self.generation.id, checkpoint, METRICS)
+        return Fold(self.sink, self.generation.id, checkpoint, METRICS, Forgotten())
 
     def flush(self, fold: Fold) -> bool:
         snapshot = fold.snapshot()
@@ -57,12 +59,8 @@ def result(
     output: bytes | None = None,
 ) -> Result:
     cells = cells or {}
-    columns = Columns(
-        buckets=[bucket for bucket, _ in cells], keys=[key for _, key in cells], deltas=list(cells.values())
-    )
-    return Result(
-        metrics={metric: columns}, letters=letters or [], output=output, late=0, expired=0, without_id=0
-    )
+    metrics = {metric: columns(cells, cells.values())}
+    return Result(metrics=metrics, letters=letters or [], output=output, late=0, expired=0, without_id=0)
 
 
 def fold(
@@ -95,6 +93,75 @@ def test_a_row_of_another_time_is_read_back_when_it_is_touched(store: Store) -> 
     assert store.rows() == {(0, "[1]"): 7}
 
 
+class Reads:
+    """A sink whose reads are noted."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self.cells: list[Cell] = []
+
+    def read(self, generation: str, partition: str, metric: str, cells: Sequence[Cell]) -> dict[Cell, Any]:
+        self.cells += cells
+        return self._sink.read(generation, partition, metric, cells)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sink, name)
+
+
+class TestReads:
+    @pytest.fixture
+    def reads(self, store: Store) -> Reads:
+        store.sink = reads = Reads(store.sink)  # type: ignore[assignment]
+        return reads
+
+    def test_what_cannot_be_there_is_not_read(self, store: Store, reads: Reads) -> None:
+        partition = store.fold()
+        fold(partition, 10, {(0, "[1]"): 1, (60, "[1]"): 1})
+        store.flush(partition)
+        fold(partition, 20, {(0, "[1]"): 1, (0, "[2]"): 1, (120, "[1]"): 1})
+        store.flush(partition)
+        assert reads.cells == []
+        assert store.rows() == {(0, "[1]"): 2, (60, "[1]"): 1, (0, "[2]"): 1, (120, "[1]"): 1}
+
+    def test_what_has_left_memory_is_read_and_nothing_else(self, store: Store, reads: Reads) -> None:
+        partition = store.fold()
+        fold(partition, 10, {(0, "[1]"): 1, (60, "[1]"): 1})
+        store.flush(partition)
+        partition.evict()
+        fold(partition, 20, {(0, "[1]"): 1, (0, "[2]"): 1, (120, "[1]"): 1})
+        fold(partition, 30, {(0, "[1]"): 1})
+        store.flush(partition)
+        assert reads.cells == [(0, "[1]")]
+        assert store.rows() == {(0, "[1]"): 3, (60, "[1]"): 1, (0, "[2]"): 1, (120, "[1]"): 1}
+
+    def test_of_a_partition_that_was_flushed_before_everything_is_read_once(
+        self, store: Store, reads: Reads
+    ) -> None:
+        first = store.fold()
+        fold(first, 10, {(0, "[1]"): 1})
+        store.flush(first)
+        second = store.fold()
+        fold(second, 20, {(0, "[1]"): 1, (0, "[2]"): 1})
+        fold(second, 30, {(0, "[1]"): 1, (0, "[2]"): 1})
+        assert reads.cells == [(0, "[1]"), (0, "[2]")]
+        store.flush(second)
+        assert store.rows() == {(0, "[1]"): 3, (0, "[2]"): 2}
+
+
+def test_a_row_of_several_states_is_as_it_was_when_the_snapshot_was_taken(store: Store) -> None:
+    partition = store.fold()
+    fold(partition, 10, {(0, "[]"): 7}, metric="slowest")
+    snapshot = partition.snapshot()
+    fold(partition, 20, {(0, "[]"): 9}, metric="slowest")
+    assert snapshot
+    assert snapshot.rows == {"slowest": {0: {"[]": 7}}}
+    store.sink.flush(store.generation.id, [snapshot])
+    partition.decided(snapshot)
+    fold(partition, 30, {(0, "[]"): 8}, metric="slowest")
+    store.flush(partition)
+    assert store.rows("slowest") == {(0, "[]"): 9}
+
+
 def test_a_snapshot_holds_what_changed_and_nothing_that_comes_after_it(store: Store) -> None:
     partition = store.fold()
     fold(partition, 10, {(0, "[1]"): 2, (0, "[2]"): 1})
@@ -104,7 +171,7 @@ def test_a_snapshot_holds_what_changed_and_nothing_that_comes_after_it(store: St
     fold(partition, 30, {(0, "[1]"): 100}, letters=[letter(3)])
     assert snapshot
     assert (snapshot.before.upto, snapshot.after.upto) == (10, 20)
-    assert (snapshot.rows, snapshot.letters) == ({"requests": {(0, "[1]"): 7}}, [])
+    assert (snapshot.rows, snapshot.letters) == ({"requests": {0: {"[1]": 7}}}, [])
     assert store.sink.flush(store.generation.id, [snapshot]) == [True]
     partition.decided(snapshot)
     store.flush(partition)

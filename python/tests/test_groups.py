@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import numpy
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comporta.groups import LONGEST_KEY, Grouping, crossed, key_text, number, number_integers
+from comporta.groups import LONGEST_KEY, Grouping, keyed, number, number_integers, too_long
 
 
 def shown(grouping: Grouping) -> tuple[list[int], list[object]]:
@@ -36,22 +38,35 @@ def test_integers_are_numbered_from_the_least(values: list[int]) -> None:
 columns = st.lists(st.tuples(st.integers(0, 3), st.text(max_size=1), st.booleans()), max_size=40)
 
 
+def columns_of(rows: list[tuple[Any, ...]], width: int) -> list[Grouping]:
+    return [number([json.dumps(row[place]) for row in rows]) for place in range(width)]
+
+
 @given(columns)
-def test_rows_are_crossed_by_all_of_several_groupings(rows: list[tuple[int, str, bool]]) -> None:
-    columns = [number([row[place] for row in rows]) for place in range(3)]
-    both = crossed(columns, len(rows))
-    assert both.values() == rows
-    assert sorted(both.identities) == sorted(set(rows))
+def test_the_key_of_a_row_is_the_json_text_of_a_list(rows: list[tuple[int, str, bool]]) -> None:
+    keys = keyed(columns_of(rows, 3), len(rows))
+    assert [tuple(json.loads(key)) for key in keys.values()] == rows
+    assert len(keys.identities) == len(set(keys.identities)) == len(set(rows))
 
 
-def test_crossed_by_nothing_all_rows_are_one_group() -> None:
-    assert shown(crossed([], 2)) == ([0, 0], [()])
-    assert shown(crossed([], 0)) == ([], [])
+@given(columns)
+def test_crossed_groups_come_in_the_order_of_the_first(rows: list[tuple[int, str, bool]]) -> None:
+    numbers = number_integers(numpy.array([row[0] for row in rows], numpy.int64))
+    texts = number([row[1] for row in rows])
+    indexes, first, second = numbers.crossed(texts)
+    pairs = [(numbers.identities[one], texts.identities[two]) for one, two in zip(first, second, strict=True)]
+    assert [pairs[index] for index in indexes] == [row[:2] for row in rows]
+    assert sorted(first.tolist()) == first.tolist()
+
+
+def test_without_columns_all_rows_have_one_key() -> None:
+    assert shown(keyed([], 2)) == ([0, 0], ["[]"])
+    assert shown(keyed([], 0)) == ([], [])
 
 
 def test_there_may_be_more_groups_than_a_table_takes() -> None:
-    many = [number(range(start, start + 3000)) for start in (0, 7, 9)]
-    assert crossed(many, 3000).values() == [(n, n + 7, n + 9) for n in range(3000)]
+    many = [(n, n + 7, n + 9) for n in range(3000)]
+    assert keyed(columns_of(many, 3), 3000).values() == [f"[{n},{n + 7},{n + 9}]" for n in range(3000)]
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers()), max_size=30))
@@ -63,13 +78,10 @@ def test_values_are_split_by_group_in_their_order(rows: list[tuple[int, int]]) -
     assert groups.sizes() == list(map(len, expected))
 
 
-def test_a_key_is_the_json_text_of_a_list() -> None:
-    assert key_text([]) == "[]"
-    assert key_text(["1", '"a"', "null"]) == '[1,"a",null]'
-
-
 def test_a_key_is_measured_in_bytes() -> None:
-    fits = '"' + "é" * ((LONGEST_KEY - 4) // 2) + '"'
-    assert len(key_text([fits]).encode()) == LONGEST_KEY
-    with pytest.raises(ValueError, match="more than 32,768 bytes"):
-        key_text([fits + " "])
+    fits = '["' + "é" * ((LONGEST_KEY - 4) // 2) + '"]'
+    assert len(fits.encode()) == LONGEST_KEY
+    assert too_long([]) == too_long(["[]", fits]) == {}
+    ((number, why),) = too_long(["[]", fits + " "]).items()
+    assert number == 1
+    assert "more than 32,768 bytes" in why

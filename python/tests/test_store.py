@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from fake_beam import FakeBeam
-from steps import assigned, definition, generation, letter, metric, output
+from steps import assigned, columns, definition, generation, letter, metric, output
 
 from comporta import payloads
 from comporta.connection import Closed, Frame
@@ -84,16 +84,8 @@ def fold(
     output: bytes | None = None,
     **notes: int,
 ) -> str:
-    columns = {
-        name: {
-            "buckets": [bucket for bucket, _ in cells],
-            "keys": [key for _, key in cells],
-            "deltas": list(cells.values()),
-        }
-        for name, cells in (rows or {}).items()
-    }
     result = {
-        "metrics": columns,
+        "metrics": {name: columns(cells, cells.values()) for name, cells in (rows or {}).items()},
         "letters": letters or [],
         "output": output,
         "late": 0,

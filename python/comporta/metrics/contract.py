@@ -9,7 +9,7 @@ summed up in any order.
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypedDict, TypeVar
 
@@ -100,3 +100,16 @@ class Metric(abc.ABC, Generic[State]):
     @abc.abstractmethod
     def value(self, state: State) -> Any:
         """The state's result as JSON holds it."""
+
+    def fold(self, states: dict[str, State], keys: Sequence[str], deltas: Sequence[Any]) -> None:
+        """Merge packed deltas into the states of their keys; the first of a key is its state."""
+        for key, delta in zip(keys, map(self.unpack, deltas), strict=True):
+            states[key] = self.merge(states[key], delta) if key in states else delta
+
+    def pack_all(self, states: Sequence[State]) -> Sequence[Any]:
+        """What `pack` makes of each."""
+        return list(map(self.pack, states))
+
+    def packed(self, states: dict[str, State]) -> dict[str, Any]:
+        """The same by key. It may be `states` itself, which must stay as it is for as long as it is used."""
+        return dict(zip(states, map(self.pack, states.values()), strict=True))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from comporta.metrics.contract import Metric, Takes
 
@@ -40,3 +40,14 @@ class Count(Metric[int]):
 
     def value(self, state: int) -> int:
         return state
+
+    def fold(self, states: dict[str, int], keys: Sequence[str], deltas: Sequence[Any]) -> None:
+        get = states.get
+        for key, delta in zip(keys, deltas, strict=True):
+            states[key] = get(key, 0) + delta
+
+    def pack_all(self, states: Sequence[int]) -> Sequence[int]:
+        return states
+
+    def packed(self, states: dict[str, int]) -> dict[str, int]:
+        return states

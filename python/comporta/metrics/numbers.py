@@ -24,6 +24,8 @@ class Exact(NamedTuple):
 
     def plus(self, other: Exact) -> Exact:
         """The sum of both."""
+        if not self.scale and not other.scale:
+            return Exact(self.numerator + other.numerator, 0)
         scale = max(self.scale, other.scale)
         ours = self.numerator << (scale - self.scale)
         theirs = other.numerator << (scale - other.scale)

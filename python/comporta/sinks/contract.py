@@ -27,6 +27,9 @@ KEPT_LONGER = 3600
 Cell = tuple[int, str]
 """Where a row is within a metric: the start of its bucket (seconds since 1970 UTC) and its key (JSON)."""
 
+RowsOfMetric = Mapping[int, Mapping[str, Any]]
+"""Packed states of a metric's rows, by bucket and key."""
+
 
 @dataclass(frozen=True)
 class Ledger:
@@ -78,13 +81,14 @@ class OutputRow(NamedTuple):
 class Snapshot:
     """A step of one partition from the checkpoint `before` to `after`, whose flush id is new.
 
-    `rows` are whole values by metric and cell, packed; `replayed` are letters that this step counts. `output`
-    are output rows, packed as a `Result` has them; those of replayed letters lie in other partitions.
+    `rows` are whole values by metric, bucket and key, packed; `replayed` are letters that this step counts.
+    `output` are output rows, packed as a `Result` has them; those of replayed letters lie in other
+    partitions.
     """
 
     before: Checkpoint
     after: Checkpoint
-    rows: Mapping[str, Mapping[Cell, Any]]
+    rows: Mapping[str, RowsOfMetric]
     letters: Sequence[Letter]
     replayed: frozenset[LetterId]
     output: Sequence[bytes] = ()

@@ -9,9 +9,9 @@ letters]`, `["replayed", letter identities]` and `["output", packed rows]`.
 from __future__ import annotations
 
 import struct
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 import cramjam
@@ -19,22 +19,22 @@ import cramjam
 from comporta import payloads
 from comporta.letters import LetterId
 from comporta.payloads import Letter
-from comporta.sinks.contract import Cell, Snapshot
+from comporta.sinks.contract import RowsOfMetric, Snapshot
 
 CHUNK = 512 << 10  # bytes
 FRAME = 1 << 20  # bytes at which a frame is full, before it is compressed
 PART_ROWS = 1024
 LENGTH = struct.Struct(">I")
 
+Rows = dict[int, dict[str, Any]]
+"""Packed states by bucket and key."""
+
 
 @dataclass
 class Changes:
-    """What is to be applied: rows as whole values by metric and cell, letters, letters that were replayed.
+    """What is to be applied, as a `Snapshot` has it."""
 
-    `output` are output rows, packed as a `Snapshot` has them.
-    """
-
-    rows: dict[str, dict[Cell, Any]] = field(default_factory=dict)
+    rows: dict[str, RowsOfMetric] = field(default_factory=dict)
     letters: list[Letter] = field(default_factory=list)
     replayed: set[LetterId] = field(default_factory=set)
     output: list[bytes] = field(default_factory=list)
@@ -55,20 +55,21 @@ def chunks(snapshot: Snapshot) -> Iterator[bytes]:
 def changes(chunks: Iterable[bytes]) -> Changes:
     """What `chunks` cut up."""
     data = memoryview(b"".join(chunks))
-    whole = Changes()
+    whole, rows = Changes(), defaultdict[str, Rows](lambda: defaultdict(dict))
     while data:
         (length,) = LENGTH.unpack_from(data)
         frame, data = data[LENGTH.size : LENGTH.size + length], data[LENGTH.size + length :]
         for part in payloads.unpack(bytes(cramjam.lz4.decompress_block(frame))):
-            _add(whole, *payloads.unpack(part))
+            _add(whole, rows, *payloads.unpack(part))
+    whole.rows.update(rows)
     return whole
 
 
-def _add(whole: Changes, kind: str, *content: Any) -> None:
+def _add(whole: Changes, rows: dict[str, Rows], kind: str, *content: Any) -> None:
     if kind == "rows":
         metric, buckets, keys, states = content
-        rows = whole.rows.setdefault(metric, {})
-        rows.update(zip(zip(buckets, keys, strict=True), states, strict=True))
+        for bucket, key, state in zip(buckets, keys, states, strict=True):
+            rows[metric][bucket][key] = state
     elif kind == "letters":
         whole.letters += map(_letter, content[0])
     elif kind == "output":
@@ -102,11 +103,13 @@ def _frame(parts: list[bytes]) -> bytes:
 
 
 def _parts(snapshot: Snapshot) -> Iterator[bytes]:
-    for metric, cells in snapshot.rows.items():
-        items = iter(cells.items())
-        while some := list(islice(items, PART_ROWS)):
-            buckets, keys = zip(*(cell for cell, _ in some), strict=True)
-            yield payloads.pack(["rows", metric, buckets, keys, [state for _, state in some]])
+    for metric, buckets in snapshot.rows.items():
+        for bucket, rows in buckets.items():
+            keys, states = list(rows), list(rows.values())
+            for start in range(0, len(keys), PART_ROWS):
+                some = keys[start : start + PART_ROWS]
+                these = states[start : start + PART_ROWS]
+                yield payloads.pack(["rows", metric, [bucket] * len(some), some, these])
     for letter in snapshot.letters:
         yield payloads.pack(["letters", [letter]])
     if snapshot.replayed:

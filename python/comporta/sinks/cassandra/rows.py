@@ -22,7 +22,7 @@ from cassandra.query import BoundStatement
 from comporta.sinks.cassandra.generations import Facts
 from comporta.sinks.cassandra.session import Session
 from comporta.sinks.cassandra.values import COLUMNS, FORMS, decoded, encoded
-from comporta.sinks.contract import Cell
+from comporta.sinks.contract import Cell, RowsOfMetric
 
 HOUR = 3600
 SLOTS = 16
@@ -34,6 +34,9 @@ EPOCH = datetime(1970, 1, 1)
 
 Row = tuple[int, str, Any]
 """Bucket, key and packed state."""
+
+RowsOfBucket = tuple[int, Mapping[str, Any]]
+"""A bucket, and packed states by key."""
 
 _bigint, _int = struct.Struct(">q").pack, struct.Struct(">i").pack
 
@@ -58,16 +61,16 @@ class Rows:
         facts: Facts,
         partition: str,
         upto: int,
-        rows: Mapping[str, Mapping[Cell, Any]],
+        rows: Mapping[str, RowsOfMetric],
     ) -> None:
         """Write whole values with the timestamp `upto`, but for those whose time is past."""
         now = int(time.time())
-        spans: dict[tuple[str, int], list[Row]] = defaultdict(list)
-        for metric, cells in rows.items():
-            ttls = {bucket: facts.ttl(metric, bucket, now) for bucket in {bucket for bucket, _ in cells}}
-            for (bucket, key), state in cells.items():
-                if ttls[bucket] is not None:
-                    spans[metric, span_of(bucket, key)].append((bucket, key, state))
+        spans: dict[tuple[str, int], list[RowsOfBucket]] = defaultdict(list)
+        for metric, buckets in rows.items():
+            for bucket, states in buckets.items():
+                if facts.ttl(metric, bucket, now) is not None:
+                    for span, some in _by_span(bucket, states):
+                        spans[metric, span].append((bucket, some))
         self._list(generation, facts, partition, upto, spans, now)
         self._session.execute_all(
             batch
@@ -110,18 +113,19 @@ class Rows:
         span: int,
         upto: int,
         now: int,
-        rows: list[Row],
+        buckets: list[RowsOfBucket],
     ) -> Iterator[tuple[BoundStatement, int]]:
         """A statement for each row of one Cassandra partition, and its size."""
         place = [generation.encode(), metric.encode(), partition.encode(), _bigint(span)]
         timestamp = _bigint(upto)
-        ttls = {bucket: _int(facts.ttl(metric, bucket, now) or 0) for bucket in {row[0] for row in rows}}
-        for bucket, key, state in rows:
-            form, columns = encoded(state)
-            insert = BoundStatement(self._inserts[form])
-            text = key.encode()
-            insert.values = [*place, _bigint(bucket * 1000), text, *columns, timestamp, ttls[bucket]]
-            yield insert, len(text) + sum(map(len, columns))
+        for bucket, states in buckets:
+            start, ttl = _bigint(bucket * 1000), _int(facts.ttl(metric, bucket, now) or 0)
+            for key, state in states.items():
+                form, columns = encoded(state)
+                insert = BoundStatement(self._inserts[form])
+                text = key.encode()
+                insert.values = [*place, start, text, *columns, timestamp, ttl]
+                yield insert, len(text) + sum(map(len, columns))
 
     def read(
         self, generation: str, facts: Facts, partition: str, metric: str, cells: Sequence[Cell]
@@ -205,6 +209,17 @@ class Rows:
             )
             for form, columns in FORMS.items()
         }
+
+
+def _by_span(bucket: int, states: Mapping[str, Any]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """The rows of a bucket by the span that they lie in."""
+    if bucket:
+        yield span_of(bucket, ""), states
+        return
+    slots: dict[int, dict[str, Any]] = defaultdict(dict)
+    for key, state in states.items():
+        slots[span_of(bucket, key)][key] = state
+    yield from slots.items()
 
 
 def _at_once(facts: Facts, metric: str) -> int:

@@ -232,7 +232,7 @@ class CassandraSink(Sink):
 
 def _changes(snapshot: Snapshot) -> Changes:
     return Changes(
-        {metric: dict(cells) for metric, cells in snapshot.rows.items()},
+        dict(snapshot.rows),
         list(snapshot.letters),
         set(snapshot.replayed),
         list(snapshot.output),

@@ -90,13 +90,12 @@ class Output:
         self, generation: str, partition: str, slice: int, upto: int, rows: list[Row]
     ) -> Iterator[tuple[BoundStatement, int]]:
         """A statement for each row of one Cassandra partition, and its size."""
-        insert = self._session.prepare(INSERT)
+        insert = BoundStatement(self._session.prepare(INSERT))
         place = [generation.encode(), partition.encode(), _bigint(slice)]
         timestamp = _bigint(upto)
         for offset, index, text, ttl in rows:
-            bound = BoundStatement(insert)
-            bound.values = [*place, _bigint(offset), _int(index), text, timestamp, _int(ttl)]
-            yield bound, len(text)
+            insert.values = [*place, _bigint(offset), _int(index), text, timestamp, _int(ttl)]
+            yield insert, len(text)
 
     def all(self, generation: str, partitions: Iterable[str]) -> Iterator[OutputRow]:
         """The rows of partitions, one partition after another, by offset and index."""

@@ -118,12 +118,12 @@ class Rows:
         """A statement for each row of one Cassandra partition, and its size."""
         place = [generation.encode(), metric.encode(), partition.encode(), _bigint(span)]
         timestamp = _bigint(upto)
+        inserts = {form: BoundStatement(prepared) for form, prepared in self._inserts.items()}
         for bucket, states in buckets:
             start, ttl = _bigint(bucket * 1000), _int(facts.ttl(metric, bucket, now) or 0)
             for key, state in states.items():
                 form, columns = encoded(state)
-                insert = BoundStatement(self._inserts[form])
-                text = key.encode()
+                insert, text = inserts[form], key.encode()
                 insert.values = [*place, start, text, *columns, timestamp, ttl]
                 yield insert, len(text) + sum(map(len, columns))
 

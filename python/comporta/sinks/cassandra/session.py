@@ -157,13 +157,17 @@ class Session:
         self.execute_all(self.bind(query, *row) for row in values)
 
     def batched(self, statements: Iterable[tuple[BoundStatement, int]]) -> Iterator[Statement]:
-        """Statements on one Cassandra partition, with their sizes, in batches: each is one mutation there."""
-        batch, size = self._batch(), 0
+        """Statements on one Cassandra partition, with their sizes, in batches: each is one mutation there.
+
+        One that was taken may be given other values, and come again.
+        """
+        batch, rows, size = self._batch(), 0, 0
         for statement, length in statements:
-            if len(batch) == BATCH_ROWS or size > BATCH_BYTES:
+            if rows == BATCH_ROWS or size > BATCH_BYTES:
                 yield batch
-                batch, size = self._batch(), 0
+                batch, rows, size = self._batch(), 0, 0
             batch.add(statement)
+            rows += 1
             size += length
         yield batch
 

@@ -15,6 +15,7 @@ form, and mean nothing. So no write holds a null, which would be a tombstone.
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import Any
 
 from comporta import payloads
@@ -59,6 +60,7 @@ def decoded(form: str, number: int, real: float, scale: int, count: int, state: 
     return payloads.unpack(state)
 
 
+@lru_cache(maxsize=4096)  # for counts: most of them are small
 def varint(number: int) -> bytes:
     """A whole number of any size as CQL's varint."""
     return number.to_bytes((number.bit_length() + 8) // 8, "big", signed=True)

@@ -23,7 +23,7 @@ from steps import assigned, definition, generation, letter, metric, output, step
 
 from comporta import addresses
 from comporta.dedup import ClaimStore, open_claims
-from comporta.errors import StoreError, UsageError
+from comporta.errors import StoreError, SupersededError, UsageError
 from comporta.generations import Generation
 from comporta.kept import LONGEST_ROW
 from comporta.letters import LetterId, LetterStore, LetterWriter, identity
@@ -321,6 +321,67 @@ class TestDecidedAndNotApplied:
         run(keyspace, f"TRUNCATE {addresses.cassandra(keyspace).keyspace}.redo")
         with pytest.raises(StoreError, match=r"1 of 1 parts are lost .* `comporta reset`"):
             connect().open(current.id, [assigned("file-1")])
+
+
+class TestSuperseded:
+    """A reset that comes while a flush is under way, whose redo is written beside the question for it."""
+
+    @pytest.fixture
+    def flushing(
+        self, connect: Callable[..., CassandraSink], monkeypatch: pytest.MonkeyPatch
+    ) -> Callable[[Callable[[CassandraSink, Generation], None]], Any]:
+        """Flush two partitions, of which something happens just before the generation is asked for."""
+
+        def flushing(happens: Callable[[CassandraSink, Generation], None]) -> Any:
+            sink, current = connect(), generation()
+            assert sink.install(current, instead_of=None)
+            one, two = sink.open(current.id, [assigned("file-1"), assigned("file-2")])
+            begin = Session.begin
+
+            def reset_first(self: Session, statement: Any) -> Any:
+                happens(connect(), current)
+                return begin(self, statement)
+
+            monkeypatch.setattr(Session, "begin", reset_first)
+            rows = {"requests": {(0, "[]"): 1}}
+            with pytest.raises(SupersededError, match="reset"):
+                sink.flush(current.id, [step(one, 10, rows), step(two, 10, rows)])
+            return current, [one, two]
+
+        return flushing
+
+    def left(self, keyspace: str, table: str, current: Generation) -> list[Any]:
+        name = addresses.cassandra(keyspace).keyspace
+        return [row for row in run(keyspace, f"SELECT * FROM {name}.{table}") if row.generation == current.id]
+
+    def test_nothing_takes_effect_and_no_redo_is_left(
+        self, connect: Callable[..., CassandraSink], flushing: Any, keyspace: str
+    ) -> None:
+        def reset(other: CassandraSink, current: Generation) -> None:
+            assert other.install(generation(), instead_of=current.id)
+
+        current, opened = flushing(reset)
+        assert connect().checkpoints(current.id) == opened
+        assert self.left(keyspace, "redo", current) == self.left(keyspace, "metrics", current) == []
+
+    def test_nor_is_anything_of_a_generation_that_is_deleted_by_then(
+        self, flushing: Any, keyspace: str
+    ) -> None:
+        def reset(other: CassandraSink, current: Generation) -> None:
+            assert other.install(generation(), instead_of=current.id)
+            other.forget("access-log")
+
+        current, _ = flushing(reset)
+        for table in ("redo", "metrics", "checkpoints", "partitions"):
+            assert self.left(keyspace, table, current) == []
+
+    def test_a_flush_of_nothing_sees_it_too(self, connect: Callable[..., CassandraSink]) -> None:
+        sink, current = connect(), generation()
+        assert sink.install(current, instead_of=None)
+        assert sink.flush(current.id, []) == []
+        assert connect().install(generation(), instead_of=current.id)
+        with pytest.raises(SupersededError, match="reset"):
+            sink.flush(current.id, [])
 
 
 class TestLargeThings:

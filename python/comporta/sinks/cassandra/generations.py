@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from cassandra import ConsistencyLevel
 from cassandra.query import Statement
@@ -22,6 +24,7 @@ from comporta.sinks.cassandra.session import Session
 from comporta.sinks.contract import KEPT_LONGER
 
 COLUMNS = "id, current, start, started, definition, retired, origin, datacenter"
+CURRENT = "SELECT current FROM generations WHERE pipeline = ? LIMIT 1"
 LONGEST_TTL = 20 * 365 * 86400  # seconds, Cassandra's own limit
 LAST_EXPIRY = 2**31 - 1 - 86400  # seconds since 1970 UTC; Cassandra refuses what would expire later
 
@@ -135,10 +138,19 @@ class Generations:
 
     def check_current(self, generation: str) -> None:
         """Raise `SupersededError` if the generation is not current, `StoreError` as `check_here` does."""
+        self.begin_check(generation)()
+
+    def begin_check(self, generation: str) -> Callable[[], None]:
+        """Ask whether the generation is current; what is returned awaits the answer, and raises the same."""
         self.check_here(generation)
-        serial = self._session.consistency.serial
-        if self._current_id(self.facts(generation).pipeline, serial) != generation:
-            raise superseded()
+        pipeline, serial = self.facts(generation).pipeline, self._session.consistency.serial
+        answer = self._session.begin(self._session.bind(CURRENT, pipeline, consistency=serial))
+
+        def check() -> None:
+            if _current(answer()) != generation:
+                raise superseded()
+
+        return check
 
     def old(self, pipeline: str) -> list[tuple[str, list[str]]]:
         """The generations that are not current, each with the names of its metrics."""
@@ -196,9 +208,7 @@ class Generations:
         )
 
     def _current_id(self, pipeline: str, serial: int) -> str | None:
-        query = "SELECT current FROM generations WHERE pipeline = ? LIMIT 1"
-        rows = self._session.execute(self._session.bind(query, pipeline, consistency=serial))
-        return rows[0].current if rows else None
+        return _current(self._session.execute(self._session.bind(CURRENT, pipeline, consistency=serial)))
 
     def check_here(self, generation: str) -> Facts | None:
         """Raise `StoreError` where others might compare in another data centre, where both could win.
@@ -224,6 +234,10 @@ class Generations:
         if not serial:
             statement.serial_consistency_level = ConsistencyLevel.SERIAL
         return self._session.execute(statement)
+
+
+def _current(rows: list[Any]) -> str | None:
+    return rows[0].current if rows else None
 
 
 def _asked(datacenter: str | None) -> str:

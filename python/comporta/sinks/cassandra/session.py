@@ -152,6 +152,11 @@ class Session:
         """All rows of an answer."""
         return self.wait(lambda: list(self._session.execute(statement)))
 
+    def begin(self, statement: Statement) -> Callable[[], list[Any]]:
+        """Execute a statement; what is returned waits for all rows of its answer, in any threads."""
+        future = self._session.execute_async(statement)
+        return lambda: self._finish(statement, future)
+
     def run_all(self, query: str, values: Iterable[Sequence[Any]]) -> None:
         """Run one statement with many values, a bounded number at once."""
         self.execute_all(self.bind(query, *row) for row in values)

@@ -3,7 +3,8 @@
 The protocol is that of `exactly_once_model`, with one more step: what was applied to its end is marked, so
 that it need not be applied again, and its redo is deleted.
 
-1. *redo*: the snapshot's changes in chunks, under (generation, partition, upto, flush).
+1. *redo*: the snapshot's changes in chunks, under (generation, partition, upto, flush). Whether the
+   generation is still current is asked beside it, and must be answered before the next step.
 2. *decide*: the checkpoint moves on, if it is still the one that the snapshot began at.
 3. *apply*: dead letters, then rows with the timestamp `upto`, so that a write which lands late loses; output
    rows with it too, though nobody ever writes another in their place.
@@ -13,12 +14,12 @@ that it need not be applied again, and its redo is deleted.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from comporta import addresses
-from comporta.errors import StoreError
+from comporta.errors import StoreError, SupersededError
 from comporta.generations import Generation
 from comporta.letters import LetterId, LetterWriter
 from comporta.payloads import AssignedPartition, Origin
@@ -117,15 +118,22 @@ class CassandraSink(Sink):
         return self._replayed.among(generation, letters)
 
     def flush(self, generation: str, snapshots: Sequence[Snapshot]) -> list[bool]:
-        self._generations.check_current(generation)
-        return at_once(lambda snapshot: self._flush(generation, snapshot), snapshots)
+        check_current = self._generations.begin_check(generation)  # answered while redos are written
+        if not snapshots:
+            check_current()
+        return at_once(lambda snapshot: self._flush(generation, snapshot, check_current), snapshots)
 
-    def _flush(self, generation: str, snapshot: Snapshot) -> bool:
+    def _flush(self, generation: str, snapshot: Snapshot, check_current: Callable[[], None]) -> bool:
         if snapshot.letters:
             self._check_writer()  # or what is decided could not be applied
         after = snapshot.after
         count = self._checkpoints.write_redo(generation, after, chunks(snapshot))
         decided = Decided(after, count, applied=None)
+        try:
+            check_current()
+        except SupersededError:
+            self._checkpoints.delete_redo(generation, after)  # its generation may have been deleted by now
+            raise
         if not self._checkpoints.decide(generation, snapshot.before, decided):
             self._checkpoints.delete_redo(generation, after)
             return False

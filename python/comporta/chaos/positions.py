@@ -8,7 +8,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cassandra import ConsistencyLevel, DriverException
 from cassandra.cluster import (
@@ -24,10 +24,11 @@ from cassandra.policies import (
     ConstantSpeculativeExecutionPolicy,
     RoundRobinPolicy,
 )
-from cassandra.query import SimpleStatement
+from cassandra.query import BoundStatement, SimpleStatement
 
 REPLAY = "replay"  # what is replayed was consumed before
 TIMEOUT = 1.0
+CHECKPOINTS = "SELECT partition, consumed, upto FROM checkpoints WHERE generation"
 SECOND_TRY = 0.2  # seconds until another node is asked as well
 
 
@@ -65,9 +66,15 @@ class SqlitePosition:
 
 
 class CassandraPosition:
-    """Of a pipeline in a keyspace; the partitions are a topic's, as `TOPIC/0`, and how far is an offset."""
+    """Of a pipeline in a keyspace; the partitions are a topic's, as `TOPIC/0`, and how far is an offset.
 
-    def __init__(self, hosts: list[str], port: int, keyspace: str, pipeline: str) -> None:
+    Where it is known how many partitions there will be, in one generation that stays, looking is one request
+    as soon as all have come: so that looking often takes little from what is looked at.
+    """
+
+    def __init__(
+        self, hosts: list[str], port: int, keyspace: str, pipeline: str, *, partitions: int | None = None
+    ) -> None:
         logging.getLogger("cassandra").setLevel(logging.CRITICAL)  # that nodes are away is meant
         profile = ExecutionProfile(
             load_balancing_policy=RoundRobinPolicy(),
@@ -85,27 +92,32 @@ class CassandraPosition:
         self._keyspace = keyspace
         self._pipeline = pipeline
         self._session: Session | None = None
+        self._partitions = partitions
+        self._all: BoundStatement | None = None
 
     def __call__(self) -> Durable | None:
         """What has taken effect; None where Cassandra does not answer now."""
         with contextlib.suppress(DriverException, NoHostAvailable):
             self._session = self._session or self._cluster.connect(self._keyspace)
-            [row] = self._ask(
-                "SELECT current FROM generations WHERE pipeline = %s LIMIT 1", self._pipeline
-            ).result()
-            known = self._ask("SELECT partition FROM partitions WHERE generation = %s", row.current).result()
-            asked = {
-                partition: self._ask(
-                    "SELECT consumed, upto FROM checkpoints WHERE generation = %s AND partition = %s",
-                    *(row.current, partition),
-                )
-                for (partition,) in known
-                if partition != REPLAY
-            }
-            rows = {partition: found for partition, answer in asked.items() for found in answer.result()}
-            count = sum(int(found.consumed) for found in rows.values())
-            return Durable(count, {partition: found.upto for partition, found in rows.items()})
+            rows = self._session.execute(self._all).all() if self._all else self._rows()
+            count = sum(int(row.consumed) for row in rows)
+            return Durable(count, {row.partition: row.upto for row in rows})
         return None
+
+    def _rows(self) -> list[Any]:
+        """The checkpoints, by what is listed now."""
+        assert self._session is not None
+        current = "SELECT current FROM generations WHERE pipeline = %s LIMIT 1"
+        [row] = self._ask(current, self._pipeline).result()
+        listed = self._ask("SELECT partition FROM partitions WHERE generation = %s", row.current).result()
+        known = [partition for (partition,) in listed if partition != REPLAY]
+        if len(known) == self._partitions:
+            some = self._session.prepare(f"{CHECKPOINTS} = ? AND partition IN ?")
+            some.consistency_level, some.is_idempotent = ConsistencyLevel.QUORUM, True
+            self._all = some.bind((row.current, known))
+        query = f"{CHECKPOINTS} = %s AND partition = %s"
+        asked = [self._ask(query, row.current, partition) for partition in known]
+        return [found for answer in asked for found in answer.result()]
 
     def _ask(self, query: str, *values: object) -> ResponseFuture:
         assert self._session is not None

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from steps import assigned, step
+from steps import assigned, cells_of, step
 
 from comporta.cli import main, output
 from comporta.computation import Computation
@@ -87,7 +87,7 @@ def store(call: Call) -> str:
     batch = Batch("lines", "file-1", "a.log", base=0, first=0, next=len(payload), arrival_ms=0)
     outcome = Computation(pipeline).run(decode(batch, payload), lambda claims: b"")
     rows = {
-        name: dict(zip(zip(columns["buckets"], columns["keys"], strict=True), columns["deltas"], strict=True))
+        name: dict(zip(cells_of(columns), columns["deltas"], strict=True))
         for name, columns in outcome.result["metrics"].items()
     }
     sink = open_sink(url, create=True)

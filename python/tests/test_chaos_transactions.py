@@ -9,6 +9,7 @@ import time
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaTimeoutError
+from few_events import FewEvents
 from kafka_topics import Topic
 from kafka_topics import broker as broker
 
@@ -18,11 +19,10 @@ from comporta.chaos.workloads.transactions import Transactions
 PARTITIONS = 3
 
 
-class Few(Transactions):
+class Few(FewEvents, Transactions):
     """As many as a test can wait for."""
 
     most = 3_000
-    rate = 1_000_000
 
 
 def readable(topic: Topic) -> list[bytes]:
@@ -46,11 +46,12 @@ def readable(topic: Topic) -> list[bytes]:
 
 def produce(topic: Topic) -> TransactionalProducer:
     """All events, and two poison records."""
-    producer = TransactionalProducer(Few(), topic.server, topic.name)
+    workload = Few()
+    producer = TransactionalProducer(workload, topic.server, topic.name)
     producer.poison("raise")
     producer.poison("exit")
     producer.start()
-    while not (producer.is_exhausted and len(producer.poisoned) == 2) and producer.failure is None:
+    while not (workload.is_over and len(producer.poisoned) == 2) and producer.failure is None:
         time.sleep(0.01)
     producer.finish()
     return producer

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import math
-import sys
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -40,7 +39,6 @@ class Producer(ABC):
         self.failure: BaseException | None = None
         self._poisons: deque[str] = deque()
         self._next = 0
-        self._end = sys.maxsize if workload.most is None else workload.most
         self._must_end = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -57,11 +55,6 @@ class Producer(ABC):
     def start(self) -> None:
         """Send from now on."""
         self._thread.start()
-
-    @property
-    def is_exhausted(self) -> bool:
-        """Whether the workload has no more events."""
-        return self._next >= self._end
 
     def finish(self) -> None:
         """Send no more, and return when all that was sent is acknowledged. Raises what went wrong."""
@@ -84,8 +77,7 @@ class Producer(ABC):
 
     def _due(self, began: float, most: int = MOST_WAITING) -> list[tuple[int, Event]]:
         """Events that should have been sent by now, with their numbers."""
-        due = int((time.monotonic() - began) * self.workload.rate)
-        due = min(due, self._next + most, self._end)
+        due = min(self.workload.due(time.monotonic() - began), self._next + most)
         numbers = range(self._next, max(due, self._next))
         self._next = numbers.stop
         return [(number, self.workload.event(number)) for number in numbers]

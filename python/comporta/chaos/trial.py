@@ -113,7 +113,7 @@ def _disturb(
     for pause, fault in planned:
         time.sleep(pause)
         system.producer.check()
-        if time.monotonic() > deadline or system.producer.is_exhausted:
+        if time.monotonic() > deadline:
             return
         if not system.wait_until_whole(WHOLE):
             trial.troubles.append(f"not all of members and services was there again within {WHOLE:.0f} s")

@@ -33,14 +33,13 @@ class Workload(ABC):
     """A pipeline, the events that are sent to it, and what its metrics must be.
 
     `code` is the FILE.py, whose pipeline has the metric `events`, counted by `slot`, which is an event's
-    number modulo `SLOTS`; its transform calls `heed` first. `rate` is in events a second, `most` how many are
-    sent at most. `options` are words for `comporta run`, `environment` variables for it.
+    number modulo `SLOTS`; its transform calls `heed` first. `rate` is in events a second. `options` are words
+    for `comporta run`, `environment` variables for it.
     """
 
     name: ClassVar[str]
     code: ClassVar[str]
     rate: ClassVar[int] = 2000
-    most: ClassVar[int | None] = None
     systems: ClassVar[tuple[Kind, ...]] = SYSTEMS
     options: ClassVar[tuple[str, ...]] = ()
     environment: ClassVar[Mapping[str, str]] = {}
@@ -50,6 +49,10 @@ class Workload(ABC):
     @abstractmethod
     def event(self, number: int) -> Event:
         """The event of that number: always the same one."""
+
+    def due(self, seconds: float) -> int:
+        """How many events are to have been sent after so many seconds."""
+        return int(seconds * self.rate)
 
     def counted(self, acknowledged: Sequence[int]) -> Sequence[int]:
         """Those of the acknowledged events that are to count: not the duplicates, the dropped, the dead."""

@@ -37,6 +37,7 @@ defmodule Comporta.Pipeline.Store do
     next_id: 1,
     unflushed?: false,
     flush: nil,
+    flush_again?: false,
     waiting: [],
     ledgers: %{},
     durable: %{},
@@ -68,7 +69,7 @@ defmodule Comporta.Pipeline.Store do
   @spec elsewhere(GenServer.server()) :: :ok
   def elsewhere(store), do: GenServer.cast(store, :elsewhere)
 
-  @doc "Flushes now what is folded."
+  @doc "Flushes what is folded: now, or right after the flush that is under way."
   @spec flush(GenServer.server()) :: :ok
   def flush(store), do: GenServer.cast(store, :flush)
 
@@ -108,7 +109,8 @@ defmodule Comporta.Pipeline.Store do
 
   def handle_cast(:elsewhere, state), do: {:noreply, request(state, %{kind: :elsewhere}, "")}
 
-  def handle_cast(:flush, state), do: {:noreply, start_flush(state)}
+  def handle_cast(:flush, %{flush: nil} = state), do: {:noreply, start_flush(state)}
+  def handle_cast(:flush, state), do: {:noreply, %{state | flush_again?: true}}
 
   @impl true
   def handle_call(:flush_and_wait, _from, %{unflushed?: false, flush: nil} = state), do: {:reply, :ok, state}
@@ -166,7 +168,7 @@ defmodule Comporta.Pipeline.Store do
     if map_size(state.folding) > 0, do: Consumer.ask(state.consumer, state.tag, map_size(state.folding))
 
     state = answer_waiting(%{state | python: nil, generation: nil, backoff: backoff})
-    {:noreply, %{state | folding: %{}, flush: nil, unflushed?: false}}
+    {:noreply, %{state | folding: %{}, flush: nil, flush_again?: false, unflushed?: false}}
   end
 
   def handle_info({:EXIT, python, reason}, %{python: python} = state), do: {:stop, reason, state}
@@ -296,9 +298,12 @@ defmodule Comporta.Pipeline.Store do
     %{state | folding: Map.delete(state.folding, id)}
   end
 
-  # Whoever waits may have come while this flush was under way, behind results that it does not hold.
-  defp flushed(%{unflushed?: true, waiting: [_ | _]} = state), do: start_flush(%{state | flush: nil})
-  defp flushed(state), do: answer_waiting(%{state | flush: nil})
+  # Whoever asks or waits may have come while this flush was under way, behind results that it does not hold.
+  defp flushed(%{unflushed?: true, flush_again?: again?, waiting: waiting} = state)
+       when again? or waiting != [],
+       do: start_flush(%{state | flush: nil, flush_again?: false})
+
+  defp flushed(state), do: answer_waiting(%{state | flush: nil, flush_again?: false})
 
   defp answer_waiting(state) do
     Enum.each(state.waiting, &GenServer.reply(&1, :ok))

@@ -11,7 +11,7 @@ from comporta.errors import UsageError
 
 STANDARD = Load()
 LONG = Load(share=5.0)  # for what is over too soon
-SINGLE = Load(each=1, share=0.1)
+SINGLE = Load(each=1, share=0.5)
 PATHS = Load(Shape(paths=5_000))
 IDS = Load(Shape(ids=True), share=0.5)
 SHORT = Load(share=0.2)

@@ -68,9 +68,7 @@ def text_column(column: Column, bad: Bad) -> Grouping:
     """Rows by the canonical text of each value."""
     groups = alike(column)
     texts = plain_texts(groups.identities)
-    if texts is not None:  # all of them different, as what they are the texts of is
-        return Grouping(groups.indexes, texts)
-    return groups.renamed(converted(groups, canonical, NULL, bad))
+    return groups.renamed(converted(groups, canonical, NULL, bad) if texts is None else texts)
 
 
 def converted(

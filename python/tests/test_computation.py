@@ -464,6 +464,15 @@ def test_an_infinity_from_a_batch_transform_is_a_letter() -> None:
     assert values(made, outcome, "s") == {(0, "[]"): 1}
 
 
+def test_values_that_a_dictionary_of_arrow_has_twice_are_one() -> None:
+    made = c.Pipeline("p", metrics=[c.count("n", by=["k"]), c.top("t", of="k")])
+    twice = pa.DictionaryArray.from_arrays(pa.array([0, 1, 0], pa.int32()), pa.array(["a", "a"]))
+    made.transform_batch(lambda batch: pa.table({"k": twice}))
+    outcome = run(made, of_records({}, {}, {}))
+    assert outcome.result["metrics"]["n"] == {"buckets": [(0, 1)], "keys": ['["a"]'], "deltas": [3]}
+    assert outcome.result["metrics"]["t"]["deltas"] == [{'"a"': 3}]
+
+
 # The whole
 
 

@@ -34,14 +34,16 @@ fn outline(
     let data = data.as_bytes();
     py.detach(|| {
         let range = first..next;
-        let end = record_batches(data, 0).last().map_or(0, |batch| batch.end);
-        let inside = || inside(data, &range);
-        let middle = match inside().count() {
-            0 | 1 => None,
-            count => inside().nth(count / 2).map(|batch| batch.base_offset),
-        };
-        let count = inside().map(|batch| batch.offsets(&range)).sum();
-        (end, count, middle)
+        let (mut end, mut records, mut inside) = (0, 0, Vec::new());
+        for batch in record_batches(data, 0) {
+            end = batch.end;
+            if batch.reaches_into(&range) {
+                inside.push(batch.base_offset);
+                records += batch.offsets(&range);
+            }
+        }
+        let middle = (inside.len() > 1).then(|| inside[inside.len() / 2]);
+        (end, records, middle)
     })
 }
 

@@ -6,13 +6,13 @@ what that snapshot holds until its flush has taken effect, and what the sink has
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import repeat
 from typing import Any
 
 from comporta.forgotten import Forgotten
 from comporta.metrics.contract import Metric
-from comporta.payloads import Columns
+from comporta.payloads import Columns, by_bucket
 from comporta.sinks.contract import Cell, RowsOfMetric
 
 Read = Callable[[str, Sequence[Cell]], dict[Cell, Any]]
@@ -38,7 +38,7 @@ class Held:
 
         `is_all_here`: the sink has no row of them that was not in memory before.
         """
-        parts = list(_parts(columns))
+        parts = list(by_bucket(columns))
         changed = 0
         missing: list[Cell] = []
         for bucket, keys, _ in parts:
@@ -83,14 +83,3 @@ class Held:
         for bucket, states in self._clean.items():
             self._forgotten.add((*self._place, bucket), states)
         self._clean = {}
-
-
-def _parts(columns: Columns) -> Iterator[tuple[int, Sequence[str], Sequence[Any]]]:
-    """Keys and deltas by bucket."""
-    keys, deltas = columns["keys"], columns["deltas"]
-    begin = 0
-    for bucket, count in columns["buckets"]:
-        yield bucket, keys[begin : begin + count], deltas[begin : begin + count]
-        begin += count
-    if begin != len(keys):
-        raise ValueError(f"{len(keys)} keys, and buckets of {begin}")

@@ -6,7 +6,7 @@ Every payload has one shape, given here once as a type, so that both ends agree 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypedDict
 
 import msgpack
@@ -47,6 +47,17 @@ class Columns(TypedDict):
     buckets: Sequence[tuple[int, int]]
     keys: Sequence[str]
     deltas: Sequence[Any]
+
+
+def by_bucket(columns: Columns) -> Iterator[tuple[int, Sequence[str], Sequence[Any]]]:
+    """Each bucket's start, and its keys and deltas. Raises `ValueError` where buckets are not of all keys."""
+    keys, deltas = columns["keys"], columns["deltas"]
+    begin = 0
+    for bucket, count in columns["buckets"]:
+        yield bucket, keys[begin : begin + count], deltas[begin : begin + count]
+        begin += count
+    if begin != len(keys):
+        raise ValueError(f"{len(keys)} keys, and buckets of {begin}")
 
 
 class OutputRows(TypedDict):

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from comporta.definition import Pipeline
 from comporta.event_time import to_datetime
 from comporta.loading import load
-from comporta.payloads import Claim, Letter, SourceRecord, pack, unpack
+from comporta.payloads import Claim, Letter, SourceRecord, by_bucket, pack, unpack
 from comporta.records import Batch
 
 if TYPE_CHECKING:
@@ -51,10 +51,10 @@ class Run:
         """A metric's values by group. Raises `KeyError` if the pipeline has no metric of that name."""
         columns = self.outcome.result["metrics"][name]
         metric = next(metric for metric in self.pipeline.metrics if metric.name == name)
-        buckets = [bucket for bucket, count in columns["buckets"] for _ in range(count)]
         return {
             (_start(bucket, metric.every), *json.loads(key)): metric.value(metric.unpack(delta))
-            for bucket, key, delta in zip(buckets, columns["keys"], columns["deltas"], strict=True)
+            for bucket, keys, deltas in by_bucket(columns)
+            for key, delta in zip(keys, deltas, strict=True)
         }
 
 

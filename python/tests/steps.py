@@ -11,7 +11,7 @@ from comporta.definition import Definition
 from comporta.generations import Generation
 from comporta.letters import LetterId
 from comporta.metrics.contract import MetricDefinition
-from comporta.payloads import AssignedPartition, Columns, Letter, OutputRows, pack
+from comporta.payloads import AssignedPartition, Columns, Letter, OutputRows, by_bucket, pack
 from comporta.sinks import Checkpoint, Ledger, Snapshot
 from comporta.sinks.contract import Cell
 
@@ -113,8 +113,7 @@ def columns(cells: Iterable[Cell], deltas: Iterable[Any]) -> Columns:
 
 def cells_of(columns: Columns) -> list[Cell]:
     """The cells of what a worker says."""
-    buckets = [bucket for bucket, count in columns["buckets"] for _ in range(count)]
-    return list(zip(buckets, columns["keys"], strict=True))
+    return [(bucket, key) for bucket, keys, _ in by_bucket(columns) for key in keys]
 
 
 def output(

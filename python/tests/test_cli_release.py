@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from comporta.cli import release as cli_release
+from comporta.cli import checkout as cli_checkout
+from comporta.cli.checkout import NATIVE, check_native
 from comporta.cli.release import find_release
 from comporta.errors import ComportaError
 
@@ -30,7 +31,7 @@ def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that looks like a checkout with a release that is up to date."""
     monkeypatch.delenv("COMPORTA_RELEASE", raising=False)
-    monkeypatch.setattr(cli_release, "CHECKOUT", tmp_path)
+    monkeypatch.setattr(cli_checkout, "CHECKOUT", tmp_path)
     built = tmp_path / "_build" / "prod" / "rel" / "comporta"
     for file in (
         built / "bin" / "comporta",
@@ -96,3 +97,28 @@ def test_a_release_that_was_found_up_to_date_since_is_run(checkout: Path) -> Non
     stamp.touch()
     make_older(stamp, -30)
     find_release()
+
+
+@pytest.fixture
+def native(checkout: Path) -> Path:
+    """The native module of a checkout, as it was just built."""
+    for file in (checkout / NATIVE, checkout / "python/native/src/lib.rs"):
+        file.parent.mkdir(parents=True)
+        file.touch()
+    make_older(checkout / "python/native/src/lib.rs", 10)
+    return checkout / NATIVE
+
+
+def test_a_native_module_that_is_up_to_date_is_used(native: Path) -> None:
+    check_native()
+
+
+def test_a_native_module_that_is_older_than_its_sources_is_refused(native: Path) -> None:
+    make_older(native, 20)
+    with pytest.raises(ComportaError, match=r"older than python/native/src/lib\.rs: run `make setup`"):
+        check_native()
+
+
+def test_where_there_is_no_native_module_python_does_its_work(native: Path) -> None:
+    native.unlink()
+    check_native()

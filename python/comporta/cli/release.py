@@ -10,15 +10,12 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from comporta.cli import checkout
 from comporta.connection import Closed, Connection
 from comporta.errors import ComportaError
 
 SCRIPT = Path("bin", "comporta")
 VERSIONS = Path("releases", "start_erl.data")  # Erlang's runtime's, and the release's
-CHECKOUT = Path(__file__).resolve().parents[3]
-BUILT = Path("_build", "prod", "rel", "comporta")
-MADE_FROM = Path("_build", "prod", "made-from")  # which `make setup` touches where the release is up to date
-SOURCES = ("mix.exs", "lib", "config", "rel")
 
 
 def find_release() -> Path:
@@ -28,11 +25,11 @@ def find_release() -> Path:
     checkout's own that is older than what it is built from.
     """
     given = os.environ.get("COMPORTA_RELEASE")
-    folder = Path(given) if given else CHECKOUT / BUILT
+    folder = Path(given) if given else checkout.CHECKOUT / checkout.RELEASE
     if os.access(folder / SCRIPT, os.X_OK):
         _check_version(folder)
         if not given:
-            _check_age()
+            checkout.check_release()
         return folder
     if given:
         raise ComportaError(f"COMPORTA_RELEASE is {given}, and there is no {folder / SCRIPT}")
@@ -56,19 +53,6 @@ def _check_version(folder: Path) -> None:
             f"the release in {folder} is version {release}, and the Python package comporta is {package}:"
             " install the same version of both"
         )
-
-
-def _check_age() -> None:
-    stamps = [file for file in (CHECKOUT / MADE_FROM, CHECKOUT / BUILT / VERSIONS) if file.exists()]
-    built = max(file.stat().st_mtime for file in stamps)
-    for name in SOURCES:
-        source = CHECKOUT / name
-        for file in [source] if source.is_file() else source.rglob("*"):
-            if file.is_file() and file.stat().st_mtime > built:
-                raise ComportaError(
-                    f"the release is older than {file.relative_to(CHECKOUT)}: run `make setup`, which"
-                    " builds it anew"
-                )
 
 
 class Release:

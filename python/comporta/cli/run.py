@@ -14,6 +14,7 @@ import click
 from comporta import notes
 from comporta.addresses import dead_letters, scheme
 from comporta.cli import display, options, output
+from comporta.cli.checkout import check_native
 from comporta.cli.display import Display
 from comporta.cli.options import DURATION, SIZE, START, PipelineFile, option
 from comporta.cli.release import Release, find_release
@@ -104,6 +105,7 @@ def run(file: PipelineFile, **given: Any) -> int:
     log_format = given["log_format"]
     shown = display.choose(log_format)
     folder = find_release()
+    check_native()
     with noted(file, given["source"], shown) as note:
         release = Release(folder, settings(file, given))
         supervision = Supervision(

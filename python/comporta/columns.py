@@ -61,7 +61,12 @@ def alike(column: Column) -> Grouping:
 
 def values(column: Column) -> list[Any]:
     """Each row's value."""
-    return column if isinstance(column, list) else alike(column).values()
+    if isinstance(column, list):
+        return column
+    if isinstance(column, numpy.ndarray) and column.dtype.kind in "if":
+        found: list[Any] = column.tolist()
+        return found
+    return alike(column).values()
 
 
 def text_column(column: Column, bad: Bad) -> Grouping:

@@ -14,12 +14,8 @@ from itertools import chain
 from comporta.buffers import Buffers
 from comporta.event_time import LATEST
 from comporta.kafka_batches import Outline
+from comporta.native import native
 from comporta.records import Batch, Decoded, Header
-
-try:
-    import comporta._native as native
-except ImportError:
-    native = None  # type: ignore[assignment]
 
 MOST_CONTENT = 64 * 1024 * 1024
 """Decompressed bytes of a slice; as many are left to what a worker's memory is watched for."""

@@ -8,13 +8,13 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
-from operator import itemgetter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from comporta.errors import Hopeless, TransformError
 from comporta.note import Note
 from comporta.options import OWN_FOLDER
+from comporta.picking import picker
 from comporta.records import Decoded, Failure
 from comporta.rows import Rows
 from comporta.scalars import clean, shown
@@ -64,9 +64,8 @@ class RecordTransform(Transform):
             inputs = zip(inputs, decoded.records(), strict=True)
         if note is not None:
             inputs = note.along(inputs, decoded.positions, decoded.batch.first, decoded.batch.next)
-        fields = list(fields)
-        take, take_some = _all_of(fields), _some_of(fields)
-        values: list[Any] = []  # of all fields, row by row
+        picked = picker(fields)
+        add = picked.add
         names: dict[str, None] = {}
         not_one: dict[int, int] = {}  # records that made another number of rows
         failures: dict[int, Failure] = {}
@@ -74,18 +73,14 @@ class RecordTransform(Transform):
             try:
                 made = call(value)
                 if type(made) is dict:
-                    try:
-                        values += take(made)  # now: a transform may return one dict again and again
-                    except KeyError:  # it may be missing from other rows, too
-                        take = take_some
-                        values += take(made)
+                    add(made)  # now: a transform may return one dict again and again
                     if index < NAMED:
                         names.update(dict.fromkeys(made))
                 elif made is None:
                     not_one[index] = 0
                 else:
                     rows = _rows(made)
-                    values += list(chain.from_iterable(map(take_some, rows)))  # all of them, or none
+                    picked.extend(rows)
                     if index < NAMED:
                         names.update(dict.fromkeys(chain.from_iterable(rows[:NAMED])))
                     not_one[index] = len(rows)
@@ -96,7 +91,7 @@ class RecordTransform(Transform):
                     give_up(failures)
         return Rows(
             records=_records(decoded.count, not_one),
-            columns={name: values[place :: len(fields)] for place, name in enumerate(fields)},
+            columns=picked.columns(),
             names=[name for name in names if type(name) is str],
             failures=failures,
         )
@@ -219,16 +214,6 @@ def _traceback(error: BaseException, trace: TracebackType | None) -> str:
         return clean("".join(traceback.format_exception(type(error), error, trace)), LONGEST_TRACEBACK)
     except BaseException:  # it asks the error for its text, which is the user's code
         return clean("".join(traceback.format_tb(trace)), LONGEST_TRACEBACK)
-
-
-def _all_of(fields: Sequence[str]) -> Callable[[dict[str, Any]], Sequence[Any]]:
-    """What takes these fields of a row. It raises `KeyError` where one is missing."""
-    return itemgetter(*fields) if len(fields) > 1 else _some_of(fields)
-
-
-def _some_of(fields: Sequence[str]) -> Callable[[dict[str, Any]], Sequence[Any]]:
-    """What takes these fields of a row, None where one is missing."""
-    return lambda row: list(map(row.get, fields))
 
 
 def _records(count: int, not_one: Mapping[int, int]) -> Indexes:

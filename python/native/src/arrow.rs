@@ -31,9 +31,18 @@ pub fn validity(
 }
 
 pub fn numbers<'py>(py: Python<'py>, numbers: &[i64]) -> PyResult<Buffer<'py>> {
+    words(py, numbers, i64::to_ne_bytes)
+}
+
+/// Numbers of 64 bits, as the machine has them.
+pub fn words<'py, Number: Copy + Sync>(
+    py: Python<'py>,
+    numbers: &[Number],
+    bytes_of: fn(Number) -> [u8; 8],
+) -> PyResult<Buffer<'py>> {
     made(py, numbers.len() * 8, |bytes| {
         for (bytes, number) in bytes.chunks_exact_mut(8).zip(numbers) {
-            bytes.copy_from_slice(&number.to_ne_bytes());
+            bytes.copy_from_slice(&bytes_of(*number));
         }
     })
 }

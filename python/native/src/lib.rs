@@ -1,14 +1,15 @@
 //! Kafka's record batches: cut into slices without a Python object a record batch, and decoded into columns
-//! without one a record.
+//! without one a record. And what a transform makes of records, gathered in columns.
 //!
-//! Only what is well-formed beyond doubt is decoded here. All else is left to the decoder in Python, which
-//! judges it, in words: so both come to the same verdicts.
+//! Of record batches, only what is well-formed beyond doubt is decoded here. All else is left to the decoder in
+//! Python, which judges it, in words: so both come to the same verdicts.
 
 mod arrow;
 mod batches;
 mod columns;
 mod content;
 mod lz4_frame;
+mod picked;
 mod records;
 mod slices;
 
@@ -82,6 +83,7 @@ fn inside<'a>(data: &'a [u8], range: &Range<i128>) -> impl Iterator<Item = Recor
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Columns>()?;
+    module.add_class::<picked::Picker>()?;
     module.add_function(wrap_pyfunction!(outline, module)?)?;
     module.add_function(wrap_pyfunction!(decode, module)?)?;
     module.add_function(wrap_pyfunction!(slices::checksum, module)?)?;

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from record_batches import record_batch, refilled, rows, sealed
 
 from comporta import kafka_native
+from comporta.errors import SourceError
 from comporta.kafka_batches import outline
 from comporta.kafka_native import outline_natively
 from comporta.sources.contract import Limits
@@ -110,8 +111,8 @@ def cut(
         for each in cutter.slices():
             place = (each.base, each.first, each.next, each.count)
             found.append((place, bytes(each.payload), cutter.position))
-    except Exception as error:
-        found.append((type(error), str(error)))
+    except SourceError as error:
+        found.append(str(error))
     return [*found, cutter.position]
 
 
@@ -135,6 +136,14 @@ def test_slices_are_cut_alike(
     limits = Limits(size, 1 << 20, records)
     found = cut(data, aborted, position, until, limits)
     assert found == in_python(lambda: cut(data, aborted, position, until, limits))
+
+
+@pytest.mark.parametrize("key", [b"", b"\0", b"\0\0\0"])
+def test_a_control_batch_that_does_not_say_what_it_ends_is_damaged(key: bytes) -> None:
+    data = ordinary(2, 0)(0) + marker(1, key)(2)
+    *slices, why, position = cut(data, (), 0, None, Limits(1, 1 << 20))
+    assert (len(slices), position) == (0, 0)
+    assert "the record batch at offset 2 is damaged: it ends a transaction, and cannot be read" in why
 
 
 @settings(max_examples=100, deadline=None)

@@ -72,7 +72,8 @@ class Cutter:
 
     Left out are control batches and those of the transactions that `aborted` names as (producer, first
     offset); a slice without any bytes moves the position on where nothing else does. Slices end where
-    `until` is, if that is within. Raises `SourceError` for a record batch whose checksum is wrong.
+    `until` is, if that is within. Raises `SourceError` for a record batch whose checksum is wrong, and for a
+    control batch that cannot be read.
     """
 
     def __init__(
@@ -156,11 +157,7 @@ class Cutter:
         if found is None:
             found = calc_crc32c(self._view[begin : batch.end])
         if found != batch.checksum:
-            topic, number = self._partition
-            raise SourceError(
-                f"{topic}/{number}: the record batch at offset {batch.base_offset} is damaged: its checksum"
-                " is wrong, on the broker's disk or on the way from there; see `kafka-dump-log.sh` there"
-            )
+            raise self._damaged(batch, "its checksum is wrong, on the broker's disk or on the way from there")
 
     def _is_left_out(self, batch: RecordBatch) -> bool:
         """Whether it is a control batch, or one of an aborted transaction, as the protocol tells them."""
@@ -173,9 +170,19 @@ class Cutter:
         return batch.records == 0 or (batch.is_transactional and batch.producer in self._aborted)
 
     def _is_abort(self, batch: RecordBatch) -> bool:
-        for record in DefaultRecordBatch(self._data[batch.begin : batch.end]):
-            return bool(ControlRecord.parse(record.key or b"") == ABORT_MARKER)
+        try:
+            for record in DefaultRecordBatch(self._data[batch.begin : batch.end]):
+                return bool(ControlRecord.parse(record.key or b"") == ABORT_MARKER)
+        except Exception as error:  # of whatever kind the bytes happen to lead to
+            raise self._damaged(batch, f"it ends a transaction, and cannot be read ({error})") from None
         return False
+
+    def _damaged(self, batch: RecordBatch, why: str) -> SourceError:
+        topic, number = self._partition
+        return SourceError(
+            f"{topic}/{number}: the record batch at offset {batch.base_offset} is damaged: {why}; see"
+            " `kafka-dump-log.sh` there"
+        )
 
 
 class Fetched:

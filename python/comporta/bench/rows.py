@@ -58,7 +58,7 @@ class Row(NamedTuple):
         return [each for each in (self.value, self.against) if isinstance(each, Measured)]
 
 
-COMPORTA, BATCH, AIOKAFKA = Measured("comporta"), Measured("comporta-batch"), Measured("aiokafka")
+COMPORTA, BATCH, AIOKAFKA = Measured("comporta"), Measured("comporta-batch", LONG), Measured("aiokafka")
 BARE = Measured("bare")
 NOTHING = Measured("comporta-nothing", LONG)
 ROWS = (
@@ -81,7 +81,7 @@ ROWS = (
     Row(6, "record transform / Bytewax", COMPORTA, 5, Measured("bytewax")),
     Row(6, "record transform / Quix Streams", COMPORTA, 14, Measured("quix")),
     Row(6, "record transform / Storm with pystorm", COMPORTA, 30, Measured("storm")),
-    Row(7, "batch transform / plain Java", BATCH, 2, Measured("java")),
+    Row(7, "batch transform / plain Java", BATCH, 2, Measured("java", LONG)),
     Row(8, "batch transform, lines/s", BATCH, 1_200_000),
     Row(9, "every line deduplicated, lines/s", Measured("comporta-dedup", IDS), 90_000),
     Row(

@@ -222,6 +222,20 @@ def test_a_deleted_file_is_read_to_its_end() -> None:
     assert run.read().lines == CONTENT.splitlines()
 
 
+def test_what_was_added_to_a_file_since_it_was_read_is_read_though_it_is_deleted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    append("a.log", CONTENT[:HALF])
+    run = Run("a.log", until_end=False)
+    run.read()
+    append("a.log", CONTENT[HALF:] + b"unfinished")
+    Path("a.log").unlink()
+    for _ in range(2):
+        run.read()
+    assert run.lines == CONTENT.splitlines()
+    assert "a.log was deleted with an unfinished line of 10 bytes" in caplog.text
+
+
 def test_the_descriptor_of_a_deleted_file_is_kept_until_what_was_read_of_it_is_durable() -> None:
     append("a.log", CONTENT)
     run = Run("a.log*", until_end=False)

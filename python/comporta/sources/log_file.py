@@ -54,6 +54,11 @@ class LogFile:
         return self._descriptor is not None
 
     @property
+    def is_finished(self) -> bool:
+        """Whether there was nothing more when it was last read, and nothing was added since."""
+        return self.is_exhausted and not self.has_news()
+
+    @property
     def is_broken(self) -> bool:
         """Whether nothing that is added to its file could mend its content."""
         return self._content is not None and self._content.is_broken

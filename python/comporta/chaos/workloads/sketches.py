@@ -35,7 +35,7 @@ class Sketches(Workload):
     """Every metric that there is, with many groups."""
 
     name = "sketches"
-    rate = 50  # each reads and changes a dozen rows of some KiB, which three nodes write, and their redo
+    rate = 50  # each reads and changes a dozen rows of some KiB, which are written after their redo
     code = """
 import comporta as c
 from comporta.chaos.harness import heed

@@ -32,8 +32,11 @@ def check_native() -> None:
 
 def _check(what: str, stamps: Iterable[Path], sources: Sequence[str]) -> None:
     times = [(CHECKOUT / stamp).stat().st_mtime for stamp in stamps if (CHECKOUT / stamp).exists()]
-    for file in _files(sources) if times else ():
-        if file.stat().st_mtime > max(times):
+    if not times:
+        return
+    built = max(times)
+    for file in _files(sources):
+        if file.stat().st_mtime > built:
             raise ComportaError(
                 f"the {what} is older than {file.relative_to(CHECKOUT)}: run `make setup`,"
                 " which builds it anew"

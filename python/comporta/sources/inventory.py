@@ -119,7 +119,7 @@ class Inventory:
     def _release_deleted(self, logs: Iterable[LogFile]) -> None:
         """Let go of deleted files that were read to their end, so that compressed copies can be them."""
         for log in logs:
-            if log.is_open and log.is_finished and log.durable >= log.position and not log.is_linked():
+            if log.is_open and not log.has_news() and log.durable >= log.position and not log.is_linked():
                 if unfinished := (log.size() or log.position) - log.position:
                     logger.warning(
                         "%s was deleted with an unfinished line of %d bytes", log.shown, unfinished

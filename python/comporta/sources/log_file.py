@@ -36,9 +36,8 @@ class LogFile:
         self.is_compressed = False
         self.until: int | None = None
         self.is_sought = False
-        self.is_exhausted = False  # there was nothing more when it was last read
         self._limits = limits
-        self._seen: tuple[int, int] | None = None  # its size and time when there was nothing more
+        self._seen: tuple[int, int] | None = None  # its size and time when it was last read, to its end
         self._descriptor: int | None = None
         self._content: Content | None = None
         self._cutter: Cutter | None = None
@@ -54,9 +53,9 @@ class LogFile:
         return self._descriptor is not None
 
     @property
-    def is_finished(self) -> bool:
-        """Whether there was nothing more when it was last read, and nothing was added since."""
-        return self.is_exhausted and not self.has_news()
+    def is_exhausted(self) -> bool:
+        """Whether there was nothing more when it was last read; `has_news` says what was added since."""
+        return self._seen is not None
 
     @property
     def is_broken(self) -> bool:
@@ -111,10 +110,8 @@ class LogFile:
         if not self.is_compressed and self.mark not in (b"", mark_at(content, self.position)):
             raise Lost("was truncated and written anew")
         slice = cutter.next(self.until, is_final)
-        self.is_exhausted = slice is None
-        if slice is None:
-            self._seen = signature
-        else:
+        self._seen = signature if slice is None else None
+        if slice is not None:
             self.position, self.mark = slice.next, slice.mark
         if cutter.is_torn:
             cutter.is_torn = False
@@ -155,7 +152,6 @@ class LogFile:
     def _look_again(self) -> None:
         self._cutter = None
         self._seen = None
-        self.is_exhausted = False
 
     def _signature(self) -> tuple[int, int]:
         status = self._status()

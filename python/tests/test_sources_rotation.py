@@ -236,6 +236,17 @@ def test_what_was_added_to_a_file_since_it_was_read_is_read_though_it_is_deleted
     assert "a.log was deleted with an unfinished line of 10 bytes" in caplog.text
 
 
+def test_a_log_that_was_only_found_is_read_though_it_is_moved_out_of_sight_and_deleted() -> None:
+    append("a.log", CONTENT[:HALF])
+    run = Run("a.log", until_end=False)
+    run.read(most=0)
+    append("a.log", CONTENT[HALF:])
+    Path("archive").mkdir()
+    Path("a.log").rename("archive/1")
+    compress("archive/1")
+    assert run.read().lines == CONTENT.splitlines()
+
+
 def test_the_descriptor_of_a_deleted_file_is_kept_until_what_was_read_of_it_is_durable() -> None:
     append("a.log", CONTENT)
     run = Run("a.log*", until_end=False)

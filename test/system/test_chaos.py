@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
 from conftest import Workplace
 from real_services import RealServices
 
@@ -32,9 +33,18 @@ def test_faults_are_injected_and_judged_and_a_picture_is_drawn(workplace: Workpl
     ]
 
 
-def test_a_name_that_is_none_is_one_line(workplace: Workplace) -> None:
-    done = workplace.run("chaos", "--faults", "no-such-fault", status=2)
-    assert "'no-such-fault' is not known" in done.stderr
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (("--faults", "no-such-fault"), "'no-such-fault' is not known"),
+        (("--record", "nowhere/matrix.jsonl"), "there is no folder nowhere"),
+    ],
+)
+def test_what_cannot_be_is_one_line_at_the_start(
+    workplace: Workplace, wrong: tuple[str, str], words: str
+) -> None:
+    done = workplace.run("chaos", *wrong, status=2)
+    assert words in done.stderr
     assert "Traceback" not in done.stderr
 
 

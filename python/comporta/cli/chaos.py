@@ -78,6 +78,8 @@ def chaos(
     )
     if settings.folder.exists() and any(settings.folder.iterdir()):
         raise click.UsageError(f"{settings.folder} has something in it: name another --folder")
+    if record and not record.parent.is_dir():
+        raise click.UsageError(f"--record {record}: there is no folder {record.parent}")
     signals.end_as_interrupted()
     is_json = format == "json"
     say = _say_json if is_json else _say

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
 
 from comporta.errors import SourceError
 from comporta.payloads import AssignedPartition, Known
@@ -53,6 +55,7 @@ class Files(Source):
         if self._until_end:
             for log in new:
                 self._find_end(log)
+        self._hold(new)
         self._fail_if_done()
         return [
             AssignedPartition(
@@ -117,9 +120,18 @@ class Files(Source):
             self._give_up(log, f"{error.strerror} at position {log.position}")
         return None
 
+    def _hold(self, new: Sequence[LogFile]) -> None:
+        """Open files as soon as they are known: by their turn, rotation may have moved and deleted them."""
+        for log in new[: max(0, MOST_OPEN - len(self._opened()))]:
+            with suppress(OSError, Lost):  # its turn shows what that is about
+                log.open()
+
+    def _opened(self) -> list[LogFile]:
+        return [log for log in self._inventory.logs.values() if log.is_open]
+
     def _make_room(self) -> bool:
         """Whether one more file may be opened, if need be for one that has nothing more now."""
-        opened = [log for log in self._inventory.logs.values() if log.is_open]
+        opened = self._opened()
         if len(opened) < MOST_OPEN:
             return True
         for log in opened:

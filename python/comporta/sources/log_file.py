@@ -102,7 +102,7 @@ class LogFile:
         A last line without an end is given only if it `is_final`.
         """
         signature = self._signature()
-        content, cutter = self._open()
+        content, cutter = self.open()
         size, _ = signature
         if size < content.file_size(self.position):
             raise Lost("was truncated")
@@ -141,6 +141,22 @@ class LogFile:
         except (OSError, Lost):
             return False
 
+    def open(self) -> tuple[Content, Cutter]:
+        """Hold its descriptor from now on. Raises `Lost` and `OSError`, as `read` does."""
+        if self._content is None:
+            assert self.place
+            descriptor = os.open(self.place.path, os.O_RDONLY)
+            status = os.fstat(descriptor)
+            content = content_of(descriptor)
+            if (status.st_dev, status.st_ino) != self.place.id or not self.trace.agrees(content):
+                os.close(descriptor)
+                raise Lost("has other content than when it was read")
+            self._descriptor, self._content = descriptor, content
+            self.is_compressed = isinstance(content, Gzip)
+        if self._cutter is None:
+            self._cutter = Cutter(self._content, self.position, self._limits)
+        return self._content, self._cutter
+
     def close(self) -> None:
         """Let go of the descriptor; reading goes on where it is."""
         if self._descriptor is not None:
@@ -168,18 +184,3 @@ class LogFile:
         if (status.st_dev, status.st_ino) != self.place.id:
             raise Lost("is another file now")
         return status
-
-    def _open(self) -> tuple[Content, Cutter]:
-        if self._content is None:
-            assert self.place
-            descriptor = os.open(self.place.path, os.O_RDONLY)
-            status = os.fstat(descriptor)
-            content = content_of(descriptor)
-            if (status.st_dev, status.st_ino) != self.place.id or not self.trace.agrees(content):
-                os.close(descriptor)
-                raise Lost("has other content than when it was read")
-            self._descriptor, self._content = descriptor, content
-            self.is_compressed = isinstance(content, Gzip)
-        if self._cutter is None:
-            self._cutter = Cutter(self._content, self.position, self._limits)
-        return self._content, self._cutter

@@ -54,7 +54,7 @@ def _arrays(decoded: Decoded) -> list[pa.Array]:
 
 
 def _wrapped(buffers: Buffers, shown: str, count: int) -> list[pa.Array]:
-    """The columns that these buffers are, none of which is copied."""
+    """The columns that these buffers are, which are not copied."""
     headers = SCHEMA.field("headers").type
     names = _array(pa.string(), buffers.header_count, buffers.header_names)
     contents = _array(pa.binary(), buffers.header_count, buffers.header_values)
@@ -64,9 +64,16 @@ def _wrapped(buffers: Buffers, shown: str, count: int) -> list[pa.Array]:
         _array(pa.binary(), count, buffers.key),
         _array(SCHEMA.field("timestamp").type, count, buffers.timestamp),
         _array(pa.int64(), count, buffers.offset),
-        pa.repeat(shown, count),
+        _repeated(shown, count),
         _array(headers, count, buffers.headers, children=[pairs]),
     ]
+
+
+def _repeated(text: str, count: int) -> pa.Array:
+    """As pyarrow's own `repeat`, which would import pandas where it is installed."""
+    data = text.encode()
+    ends = numpy.arange(count + 1, dtype=numpy.int32) * len(data)
+    return _array(pa.string(), count, (0, None, ends.tobytes(), data * count))
 
 
 def _array(kind: pa.DataType, count: int, parts: Binary | Fixed, children: Any = None) -> pa.Array:
@@ -150,7 +157,7 @@ def _column(name: str, array: Any) -> Column:
     elif pa.types.is_floating(kind):
         array = pc.if_else(pc.is_nan(array), None, array)
     if array.null_count == 0 and (pa.types.is_float64(kind) or pa.types.is_signed_integer(kind)):
-        numbers: NDArray[Any] = array.to_numpy()
+        numbers = _numbers(array)
         return numbers if pa.types.is_float64(kind) else numbers.astype(numpy.int64)
     return _grouped(array)
 
@@ -168,13 +175,23 @@ def _grouped(array: Any) -> Column:
     if indexes.null_count:
         indexes = pc.fill_null(indexes.cast(pa.int64()), len(identities))
         identities.append(None)
-    return Grouping(indexes.to_numpy(zero_copy_only=False).astype(numpy.intp), identities)
+    return Grouping(_numbers(indexes).astype(numpy.intp), identities)
+
+
+def _numbers(array: Any) -> NDArray[Any]:
+    """Numbers, none of which is null, as numpy has them, not copied. Arrow's own way imports pandas, where it
+    is installed.
+    """
+    kind = numpy.dtype(str(array.type))
+    if not len(array):
+        return numpy.zeros(0, kind)
+    return numpy.frombuffer(array.buffers()[1], kind, len(array), array.offset * kind.itemsize)
 
 
 def _milliseconds(array: Any) -> NDArray[numpy.datetime64]:
     """Times as numpy has them, rounded down."""
-    present = array.is_valid().to_numpy(zero_copy_only=False)
-    ticks = array.cast(pa.int64()).fill_null(0).to_numpy()
+    present = _numbers(array.is_valid().cast(pa.int8())) != 0
+    ticks = _numbers(array.cast(pa.int64()).fill_null(0))
     if array.type.unit == "s":
         ticks = numpy.clip(ticks, -FAR, FAR) * 1000
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from comporta.kafka_decoding import decode_slice
+from comporta.native_records import lines_natively
 from comporta.records import Batch, Decoded, Lines, Oversized, SourceRecords, Tell
 
 FORMATS: dict[str, type[Lines] | type[SourceRecords] | type[Oversized]] = {
@@ -19,4 +20,6 @@ def decode(batch: Batch, payload: bytes | memoryview, tell: Tell | None = None) 
     """
     if batch.format == "kafka":
         return decode_slice(batch, payload, tell)
+    if batch.format == "lines" and (lines := lines_natively(batch, payload)) is not None:
+        return lines
     return FORMATS[batch.format](batch, payload)

@@ -259,8 +259,8 @@ class Lines(Decoded):
 
     def __init__(self, batch: Batch, payload: bytes | memoryview) -> None:
         text = bytes(payload)
-        begin = _line_start(text, batch.first - batch.base)
-        end = _line_start(text, batch.next - batch.base)
+        begin = line_start(text, batch.first - batch.base)
+        end = line_start(text, batch.next - batch.base)
         self._lines = text[begin:end].split(b"\n")
         self._begin = batch.base + begin
         self._end = batch.base + end
@@ -383,8 +383,8 @@ def _oversized(size: int) -> Failure:
     )
 
 
-def _line_start(text: bytes, position: int) -> int:
-    """Where the first line begins that does not begin before `position`."""
+def line_start(text: bytes, position: int) -> int:
+    """Where the first line of a text begins that does not begin before `position`."""
     if position <= 0:
         return 0
     return text.find(b"\n", position - 1) + 1 or len(text)

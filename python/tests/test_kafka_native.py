@@ -18,8 +18,8 @@ from record_batches import HEADER, Row, bomb, record_batch, refilled, rows, seal
 from comporta import arrow, kafka_native
 from comporta.event_time import LATEST
 from comporta.formats import decode
-from comporta.kafka_native import PART, NativeRecords
 from comporta.kafka_records import KafkaRecords
+from comporta.native_records import PART, NativeRecords
 from comporta.records import Batch, Decoded, Failure
 
 Compress = Callable[[bytes], bytes]

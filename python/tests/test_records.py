@@ -54,8 +54,8 @@ def test_lines_come_without_their_ends(
 ) -> None:
     decoded = decode(lines(text, base=100), memoryview(text))
     assert list(decoded.values) == values
-    assert decoded.offsets == [100 + offset for offset in offsets]
-    assert decoded.ends == [100 + end for end in ends]
+    assert list(decoded.offsets) == [100 + offset for offset in offsets]
+    assert list(decoded.ends) == [100 + end for end in ends]
     assert decoded.count == len(values)
 
 

@@ -1,5 +1,5 @@
 //! Kafka's record batches: cut into slices without a Python object a record batch, and decoded into columns
-//! without one a record. And what a transform makes of records, gathered in columns.
+//! without one a record. Lines of files as such columns; and what a transform makes of records, gathered.
 //!
 //! Of record batches, only what is well-formed beyond doubt is decoded here. All else is left to the decoder in
 //! Python, which judges it, in words: so both come to the same verdicts.
@@ -8,6 +8,7 @@ mod arrow;
 mod batches;
 mod columns;
 mod content;
+mod lines;
 mod lz4_frame;
 mod picked;
 mod records;
@@ -86,6 +87,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<picked::Picker>()?;
     module.add_function(wrap_pyfunction!(outline, module)?)?;
     module.add_function(wrap_pyfunction!(decode, module)?)?;
+    module.add_function(wrap_pyfunction!(lines::lines, module)?)?;
     module.add_function(wrap_pyfunction!(slices::checksum, module)?)?;
     module.add_function(wrap_pyfunction!(slices::is_sliceable, module)?)?;
     module.add_function(wrap_pyfunction!(slices::extend, module)?)

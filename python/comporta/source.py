@@ -50,7 +50,7 @@ class Reader:
     def serve(self) -> None:
         """Read until the BEAM says that it is enough, or closes the connection, which raises `Closed`."""
         while not self._is_closed:
-            if time.monotonic() >= self._discover_at:
+            if time.monotonic() >= self._discover_at or any(source.has_news() for source in self._sources):
                 self._discover_at = time.monotonic() + DISCOVER_EVERY
                 self._discover()
             self._check_rebalance()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from steps import assigned
 
-from comporta import payloads
+from comporta import payloads, source
 from comporta.connection import Closed, Connection, Frame
 from comporta.payloads import AssignedPartition
 from comporta.source import Reader
@@ -24,6 +24,7 @@ class Group(Source):
     def __init__(self) -> None:
         self.found: list[AssignedPartition] = []
         self.lost: list[str] = []
+        self.is_eager = False
         self.batch: Batch | None = None
         self.wants = False
         self.sought: list[tuple[str, int]] = []
@@ -32,6 +33,9 @@ class Group(Source):
     def discover(self) -> list[AssignedPartition]:
         found, self.found = self.found, []
         return found
+
+    def has_news(self) -> bool:
+        return self.is_eager and bool(self.found or self.lost)
 
     def revoked(self) -> list[str]:
         lost, self.lost = self.lost, []
@@ -62,10 +66,10 @@ class Group(Source):
 class Beam:
     """The other end of the frames."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, of: Source) -> None:
         ours, theirs = socket.socketpair()
         self.connection = Connection(ours.detach())
-        reader = Reader(Connection(theirs.detach()), [source], Limits(1, 1))
+        reader = Reader(Connection(theirs.detach()), [of], Limits(1, 1))
         self.ended: BaseException | None = None
 
         def serve() -> None:
@@ -114,6 +118,20 @@ def test_what_is_assigned_is_announced_again_when_it_is_asked_for(beam: Beam) ->
     beam.send("announce", partition=None)
     assert beam.names() == ["t/0", "t/1"]
     beam.until("listed")
+
+
+def test_news_is_told_before_its_time(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "DISCOVER_EVERY", 3600.0)
+    group.is_eager = True
+    beam = Beam(group)
+    beam.until("listed")
+    group.found = [assigned("t/0")]
+    assert beam.names() == ["t/0"]
+    group.lost = ["t/0"]
+    assert beam.until("revoked").header["partition"] == b"t/0"
+    beam.connection.disconnect()
+    beam.thread.join(10)
+    assert not beam.thread.is_alive()
 
 
 def test_what_is_said_of_a_partition_that_is_lost_goes_nowhere(beam: Beam, group: Group) -> None:

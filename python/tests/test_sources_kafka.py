@@ -340,6 +340,14 @@ def test_what_was_deleted_before_it_was_processed_is_said_and_counted(
     assert "4 offsets, from 2 up to 6, are lost" in caplog.text
 
 
+def test_there_is_news_until_it_is_told(open_kafka: Open) -> None:
+    source = open_kafka(Topic().url)
+    wait(source.has_news)
+    listed(source)
+    source.ends()
+    assert not source.has_news()
+
+
 def test_a_topic_that_was_made_anew_is_refused(open_kafka: Open) -> None:
     topic = Topic()
     topic.send([b"one"])

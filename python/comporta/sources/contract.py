@@ -73,7 +73,13 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def discover(self) -> list[AssignedPartition]:
-        """Partitions taken on since the last call; called first of all, and about once a second."""
+        """Partitions taken on since the last call; called first of all, about once a second, and where there
+        is news.
+        """
+
+    def has_news(self) -> bool:
+        """Whether `discover`, `revoked` or `ends` has something to tell, where that is cheap to know."""
+        return False
 
     def revoked(self) -> list[str]:
         """Partitions lost since the last call: what is in flight of them is for others to do.

@@ -204,6 +204,11 @@ class Inbox:
                 self._is_signalled = False
             return None, False
 
+    def has_news(self) -> bool:
+        """Whether there are new partitions, losses or ends to tell of."""
+        with self._lock:
+            return bool(self._new or self._revoked or self._ends)
+
     def news(self) -> list[AssignedPartition]:
         """New partitions, but for those whose loss is not known yet."""
         with self._lock:

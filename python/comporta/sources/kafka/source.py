@@ -62,6 +62,9 @@ class KafkaSource(Source):
         self._inbox.check()
         return self._inbox.news()
 
+    def has_news(self) -> bool:
+        return self._inbox.has_news()
+
     def revoked(self) -> list[str]:
         self._inbox.check()
         return self._inbox.losses()

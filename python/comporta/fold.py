@@ -23,8 +23,9 @@ from comporta.notes import ROWS
 from comporta.payloads import Letter, Result
 from comporta.sinks.contract import Cell, Checkpoint, Ledger, Sink, Snapshot
 
-# For bounding memory: about what a row takes besides its state, and an item of a state that is a collection.
-ROW_BYTES = 512
+# For bounding memory: about what a row takes besides its state (110 to 170 bytes, and more while it is
+# flushed), and an item of a state that is a collection.
+ROW_BYTES = 256
 ITEM_BYTES = 128
 
 

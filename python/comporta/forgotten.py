@@ -26,14 +26,9 @@ class Forgotten:
             bit = (hash(key) ^ salt) & most
             bits[bit >> 3] |= 1 << (bit & 7)
 
-    def among(self, place: Hashable, keys: list[str]) -> list[str]:
+    def among(self, place: Hashable, keys: set[str]) -> set[str]:
         """Those of the keys whose rows may be in the set."""
         if self._is_empty:
-            return []
+            return set()
         bits, salt, most = self._bits, hash(place), SIZE * 8 - 1
-        found = []
-        for key in keys:
-            bit = (hash(key) ^ salt) & most
-            if bits[bit >> 3] >> (bit & 7) & 1:
-                found.append(key)
-        return found
+        return {key for key in keys if bits[(bit := (hash(key) ^ salt) & most) >> 3] >> (bit & 7) & 1}

@@ -43,12 +43,13 @@ class Held:
         missing: list[Cell] = []
         for bucket, keys, _ in parts:
             held = self._changed.setdefault(bucket, {})
-            new = [key for key in keys if key not in held]
+            new = set(keys).difference(held)
             changed += len(new)
             for layer in (self._flushing, self._clean):
                 if new and (lower := layer.get(bucket)):
-                    held.update({key: lower[key] for key in new if key in lower})
-                    new = [key for key in new if key not in held]
+                    common = lower.keys() & new
+                    held.update({key: lower[key] for key in common})
+                    new -= common
             if new and is_all_here:
                 new = self._forgotten.among((*self._place, bucket), new)
             missing += zip(repeat(bucket), new)

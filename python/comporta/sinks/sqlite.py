@@ -13,7 +13,8 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import repeat
+from itertools import groupby, repeat
+from operator import itemgetter
 from typing import Any
 
 from comporta import payloads
@@ -170,14 +171,13 @@ class SQLiteSink(Sink):
     def read(self, generation: str, partition: str, metric: str, cells: Sequence[Cell]) -> dict[Cell, Any]:
         def work(connection: sqlite3.Connection) -> dict[Cell, Any]:
             number = self._number(connection, generation, partition)
-            found = {}
-            for cell in cells:
-                row = connection.execute(
-                    "SELECT state FROM rows WHERE partition = ? AND metric = ? AND bucket = ? AND key = ?",
-                    (number, metric, *cell),
-                ).fetchone()
-                if row:
-                    found[cell] = _unpacked(row[0])
+            found: dict[Cell, Any] = {}
+            for bucket, some in groupby(sorted(cells), itemgetter(0)):
+                keys = [key for _, key in some]
+                for start in range(0, len(keys), ROWS_AT_ONCE):
+                    few = keys[start : start + ROWS_AT_ONCE]
+                    rows = connection.execute(_select(len(few)), [number, metric, bucket, *few])
+                    found.update(((bucket, key), _unpacked(state)) for key, state in rows)
             return found
 
         return self._reader.read(work)
@@ -341,6 +341,13 @@ def _write_rows(connection: sqlite3.Connection, place: tuple[int, str, int], row
     for start in range(0, len(columns), 2 * ROWS_AT_ONCE):
         some = columns[start : start + 2 * ROWS_AT_ONCE]
         connection.execute(_insert(len(some) // 2), [*place, *some])
+
+
+@lru_cache(maxsize=ROWS_AT_ONCE)
+def _select(rows: int) -> str:
+    """What reads so many rows of one place."""
+    place = "partition = ? AND metric = ? AND bucket = ?"
+    return f"SELECT key, state FROM rows WHERE {place} AND key IN ({', '.join('?' * rows)})"
 
 
 @lru_cache(maxsize=ROWS_AT_ONCE)

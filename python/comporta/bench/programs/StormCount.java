@@ -47,7 +47,6 @@ public final class StormCount {
         Config config = new Config();
         config.setNumWorkers(1);
         config.setNumAckers(0);
-        config.put(Config.TOPOLOGY_PRODUCER_BATCH_SIZE, 100);
         config.put(Config.TOPOLOGY_STATS_SAMPLE_RATE, 0.001);
         return config;
     }

@@ -1,9 +1,9 @@
 """Storm with pystorm: one worker, a spout, and a bolt in Python for each core.
 
-From its "Performance Tuning": few samples of statistics (`topology.stats.sample.rate`) and a single worker, in
-which nothing is serialized between executors. There are no ackers and no processing guarantee of the spout:
-that saves a message for each line. A batch size of more than 1 (`topology.producer.batch.size`), which is
-advised as well, is left out: the last lines of some runs stayed in a batch that was not full, for good.
+From its "Performance Tuning": few samples of statistics (`topology.stats.sample.rate`) and a single worker,
+in which nothing is serialized between executors. There are no ackers and no processing guarantee of the
+spout: that saves a message for each line. A batch size of more than 1 (`topology.producer.batch.size`), which
+is advised as well, is left out: the last lines of some runs stayed in a batch that was not full, for good.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from itertools import chain
 from comporta.buffers import Buffers
 from comporta.event_time import LATEST
 from comporta.native import native
-from comporta.records import Batch, Decoded, Header, line_start
+from comporta.records import Batch, Decoded, Header, lines_inside
 
 PART = 256
 """Values that are made at a time: they are still in the processor's cache when a transform gets them."""
@@ -92,6 +92,6 @@ def lines_natively(batch: Batch, payload: bytes | memoryview) -> NativeLines | N
     if native is None:
         return None
     text = bytes(payload)
-    begin, end = (line_start(text, place - batch.base) for place in (batch.first, batch.next))
+    begin, end = lines_inside(batch, text)
     columns = native.lines(text[begin:end], batch.base + begin)
     return None if columns is None else NativeLines(batch, columns, batch.base + end)

@@ -259,8 +259,7 @@ class Lines(Decoded):
 
     def __init__(self, batch: Batch, payload: bytes | memoryview) -> None:
         text = bytes(payload)
-        begin = line_start(text, batch.first - batch.base)
-        end = line_start(text, batch.next - batch.base)
+        begin, end = lines_inside(batch, text)
         self._lines = text[begin:end].split(b"\n")
         self._begin = batch.base + begin
         self._end = batch.base + end
@@ -383,8 +382,13 @@ def _oversized(size: int) -> Failure:
     )
 
 
-def line_start(text: bytes, position: int) -> int:
-    """Where the first line of a text begins that does not begin before `position`."""
+def lines_inside(batch: Batch, text: bytes) -> tuple[int, int]:
+    """Where in the text of a batch of lines those begin and end that are in its range."""
+    return _line_start(text, batch.first - batch.base), _line_start(text, batch.next - batch.base)
+
+
+def _line_start(text: bytes, position: int) -> int:
+    """Where the first line begins that does not begin before `position`."""
     if position <= 0:
         return 0
     return text.find(b"\n", position - 1) + 1 or len(text)

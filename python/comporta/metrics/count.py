@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import repeat
+from itertools import repeat, starmap
 from operator import add
 from typing import TYPE_CHECKING, Any
 
@@ -44,8 +44,8 @@ class Count(Metric[int]):
         return state
 
     def fold(self, states: dict[str, int], keys: Sequence[str], deltas: Sequence[Any]) -> None:
-        before = map(states.get, keys, repeat(0))
-        states.update(zip(keys, map(add, before, deltas), strict=True))  # one by one, and without bytecode
+        pairs = zip(map(states.get, keys, repeat(0)), deltas, strict=True)
+        states.update(zip(keys, starmap(add, pairs), strict=True))  # one by one, and without bytecode
 
     def pack_all(self, states: Sequence[int]) -> Sequence[int]:
         return states

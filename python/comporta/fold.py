@@ -23,17 +23,11 @@ from comporta.notes import ROWS
 from comporta.payloads import Letter, Result
 from comporta.sinks.contract import Cell, Checkpoint, Ledger, Sink, Snapshot
 
-# For bounding memory: about what a row takes besides its state (110 to 170 bytes, and more while it is
-# flushed), and an item of a state that is a collection.
-ROW_BYTES = 256
-ITEM_BYTES = 128
-
 
 class Fold:
     """One partition from the checkpoint that its owner opened it at.
 
-    `position` is the offset before which everything is folded in. `size` is about how many bytes it takes in
-    memory, at most, and `unflushed` how many of them wait for a flush.
+    `position` is the offset before which everything is folded in.
     """
 
     def __init__(
@@ -60,7 +54,17 @@ class Fold:
         self._mark = checkpoint.mark
         self.position = checkpoint.upto
         self.ledger = checkpoint.ledger
-        self.size = self.unflushed = 0
+        self._taken = self._taken_flushing = 0  # bytes of the results that came since the last snapshot
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes in memory, at most."""
+        return self._taken + self._taken_flushing + sum(held.size for held in self._held.values())
+
+    @property
+    def unflushed(self) -> int:
+        """About how many of them wait for a flush."""
+        return self._taken + sum(held.unflushed for held in self._held.values())
 
     def fold(self, upto: int, mark: bytes, ledger: Ledger, result: Result, size: int) -> None:
         """Fold in the result, of `size` bytes, of what lies between `position` and `upto`.
@@ -68,13 +72,12 @@ class Fold:
         After an exception the fold is of no use any more.
         """
         for name, columns in result["metrics"].items():
-            changed, read = self._held[name].fold(columns, self._read, is_all_here=self._began_empty)
-            self._grow(changed * ROW_BYTES + sum(map(_size, read)))
+            self._held[name].fold(columns, self._read, is_all_here=self._began_empty)
         self._letters += result["letters"]
         if result["output"] is not None:
             self._output.append(result["output"])
         self._noted.update({name: result[name] for name in ROWS})  # type: ignore[literal-required]
-        self._grow(size)
+        self._taken += size
         self.ledger += ledger
         self.position, self._mark = upto, mark
 
@@ -90,10 +93,6 @@ class Fold:
     def _read(self, metric: str, cells: Sequence[Cell]) -> dict[Cell, Any]:
         return self._sink.read(self._generation, self._decided.partition, metric, cells)
 
-    def _grow(self, size: int) -> None:
-        self.size += size
-        self.unflushed += size
-
     def snapshot(self) -> Snapshot | None:
         """The step from the last checkpoint to here, or None where there is none to make.
 
@@ -107,7 +106,8 @@ class Fold:
         rows = {name: changed for name, held in self._held.items() if (changed := held.snapshot())}
         replayed = frozenset(self._replayed)
         self._flushing = Snapshot(self._decided, after, rows, self._letters, replayed, self._output)
-        self._letters, self._replayed, self._output, self.unflushed = [], set(), [], 0
+        self._letters, self._replayed, self._output = [], set(), []
+        self._taken_flushing, self._taken = self._taken, 0
         self._noted_flushing, self._noted = self._noted, Counter()
         return self._flushing
 
@@ -119,22 +119,10 @@ class Fold:
         self._decided = snapshot.after
         for held in self._held.values():
             held.settled()
-        self.size -= self._output_flushing()
-        self._flushing = None
+        self._flushing, self._taken_flushing = None, 0
         return {name: self._noted_flushing[name] for name in ROWS}
 
     def evict(self) -> None:
         """Forget every row that the sink has as it is here."""
         for held in self._held.values():
             held.evict()
-        self.size = self.unflushed + self._output_flushing()
-
-    def _output_flushing(self) -> int:
-        """Bytes of output rows that leave memory once their flush has taken effect."""
-        return sum(map(len, self._flushing.output)) if self._flushing else 0
-
-
-def _size(state: Any) -> int:
-    if isinstance(state, (bytes, str)):
-        return len(state)
-    return len(state) * ITEM_BYTES if isinstance(state, (list, dict)) else 0

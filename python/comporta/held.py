@@ -6,7 +6,8 @@ what that snapshot holds until its flush has taken effect, and what the sink has
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Any
 
@@ -18,8 +19,30 @@ from comporta.sinks.contract import Cell, RowsOfMetric
 Read = Callable[[str, Sequence[Cell]], dict[Cell, Any]]
 """What reads rows of a metric from the sink, packed."""
 
-Layer = dict[int, dict[str, Any]]
-"""States by bucket and key."""
+# About what a row takes in a layer besides its state: with the key, 80 to 140 bytes of a count were measured.
+ROW_BYTES = 128
+ITEM_BYTES = 128  # of a state that is a collection
+
+
+@dataclass
+class Layer:
+    """States by bucket and key: how many `rows`, which have `grown` by so many bytes here."""
+
+    states: dict[int, dict[str, Any]] = field(default_factory=dict)
+    rows: int = 0
+    grown: int = 0
+
+    def add(self, other: Layer) -> None:
+        """Put the states of another one in, instead of those that are here."""
+        for bucket, states in other.states.items():
+            here = self.states.setdefault(bucket, states)
+            if here is states:
+                self.rows += len(states)
+            else:
+                self.rows -= len(here)
+                here.update(states)
+                self.rows += len(here)
+        self.grown += other.grown
 
 
 class Held:
@@ -29,58 +52,77 @@ class Held:
         self._metric = metric
         self._place = place
         self._forgotten = forgotten
-        self._changed: Layer = {}
-        self._flushing: Layer = {}
-        self._clean: Layer = {}
+        self._changed = Layer()
+        self._flushing = Layer()
+        self._clean = Layer()
 
-    def fold(self, columns: Columns, read: Read, *, is_all_here: bool) -> tuple[int, list[Any]]:
-        """Merge deltas into their rows; how many rows became changed ones, and the states that were read.
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes in memory, at most."""
+        return sum(map(self._size, (self._changed, self._flushing, self._clean)))
+
+    @property
+    def unflushed(self) -> int:
+        """About how many of them have changed since the last snapshot."""
+        return self._size(self._changed)
+
+    def _size(self, layer: Layer) -> int:
+        return layer.rows * (ROW_BYTES + (self._metric.state_bytes or 0)) + layer.grown
+
+    def fold(self, columns: Columns, read: Read, *, is_all_here: bool) -> None:
+        """Merge deltas into their rows.
 
         `is_all_here`: the sink has no row of them that was not in memory before.
         """
         parts = list(by_bucket(columns))
-        changed = 0
         missing: list[Cell] = []
         for bucket, keys, _ in parts:
-            held = self._changed.setdefault(bucket, {})
+            held = self._changed.states.setdefault(bucket, {})
             new = set(keys).difference(held)
-            changed += len(new)
+            self._changed.rows += len(new)
             for layer in (self._flushing, self._clean):
-                if new and (lower := layer.get(bucket)):
+                if new and (lower := layer.states.get(bucket)):
                     common = lower.keys() & new
                     held.update({key: lower[key] for key in common})
                     new -= common
             if new and is_all_here:
                 new = self._forgotten.among((*self._place, bucket), new)
             missing += zip(repeat(bucket), new)
-        states = self._fetch(missing, read) if missing else []
+        if missing:
+            self._fetch(missing, read)
         for bucket, keys, deltas in parts:
-            self._metric.fold(self._changed[bucket], keys, deltas)
-        return changed, states
+            self._metric.fold(self._changed.states[bucket], keys, deltas)
+            self._grow(deltas)
 
-    def _fetch(self, cells: list[Cell], read: Read) -> list[Any]:
-        """Have rows in memory that the sink has; their states."""
+    def _fetch(self, cells: list[Cell], read: Read) -> None:
+        """Have rows in memory that the sink has."""
         found = read(self._metric.name, cells)
         for (bucket, key), state in found.items():
-            self._changed[bucket][key] = self._metric.unpack(state)
-        return list(found.values())
+            self._changed.states[bucket][key] = self._metric.unpack(state)
+        self._grow(found.values())
+
+    def _grow(self, packed: Iterable[Any]) -> None:
+        if self._metric.state_bytes is None:
+            self._changed.grown += sum(map(_packed_size, packed))
 
     def snapshot(self) -> RowsOfMetric:
         """What has changed since the last one, packed. It stays in memory until it is `settled`."""
-        self._flushing, self._changed = self._changed, {}
-        return {bucket: self._metric.packed(states) for bucket, states in self._flushing.items()}
+        self._flushing, self._changed = self._changed, Layer()
+        return {bucket: self._metric.packed(states) for bucket, states in self._flushing.states.items()}
 
     def settled(self) -> None:
         """The sink has what the last snapshot held."""
-        for bucket, states in self._flushing.items():
-            if bucket in self._clean:
-                self._clean[bucket].update(states)
-            else:
-                self._clean[bucket] = states
-        self._flushing = {}
+        self._clean.add(self._flushing)
+        self._flushing = Layer()
 
     def evict(self) -> None:
         """Forget every row that the sink has as it is here."""
-        for bucket, states in self._clean.items():
+        for bucket, states in self._clean.states.items():
             self._forgotten.add((*self._place, bucket), states)
-        self._clean = {}
+        self._clean = Layer()
+
+
+def _packed_size(state: Any) -> int:
+    if isinstance(state, (bytes, str)):
+        return len(state)
+    return len(state) * ITEM_BYTES if isinstance(state, (list, dict)) else 0

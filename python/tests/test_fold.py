@@ -215,6 +215,18 @@ def test_what_it_takes_in_memory_is_known_and_goes_down(store: Store) -> None:
     assert partition.size == 0
 
 
+def test_rows_that_change_again_and_again_take_no_more_memory(store: Store) -> None:
+    partition = store.fold()
+    changes = {(bucket, f"[{number}]"): 1 for number in range(100) for bucket in (0, 60)}
+    sizes = []
+    for upto in range(10, 60, 10):
+        fold(partition, upto, changes)
+        store.flush(partition)
+        sizes.append(partition.size)
+    assert len(set(sizes)) == 1
+    assert sizes[0] > 20_000
+
+
 class TestOutputRows:
     def test_they_are_flushed_as_they_came_each_once(self, store: Store) -> None:
         partition = store.fold()

@@ -108,10 +108,10 @@ MISTAKES = [
         changes=(
             (
                 """        for name, columns in result["metrics"].items():
-            changed, read = self._held[name].fold""",
+            self._held[name].fold""",
                 """        self._before = self.position, self.ledger
         for name, columns in result["metrics"].items():
-            changed, read = self._held[name].fold""",
+            self._held[name].fold""",
             ),
             (
                 """        after = replace(

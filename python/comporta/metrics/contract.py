@@ -51,6 +51,8 @@ class Metric(abc.ABC, Generic[State]):
     takes: ClassVar[Takes]
     longest: ClassVar[int | None] = None
     """Bytes that a text may have, where that matters."""
+    state_bytes: ClassVar[int | None] = None
+    """About how many bytes a state takes in memory; None where it grows with what is merged into it."""
     note: ClassVar[str | None] = None
     """How far the value may be off, in words; None where it is exact."""
 

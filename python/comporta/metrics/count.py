@@ -24,6 +24,7 @@ class Count(Metric[int]):
 
     kind = "count"
     takes = Takes.NOTHING
+    state_bytes = 32
 
     def __init__(self, name: str, *, by: str | Iterable[str] = (), every: str | None = None) -> None:
         super().__init__(name, of=None, by=by, every=every)

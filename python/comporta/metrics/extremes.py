@@ -19,6 +19,7 @@ class Extreme(Metric[Number]):
     """What `Min` and `Max` have in common."""
 
     takes = Takes.NUMBERS
+    state_bytes = 32
     choose: ClassVar[Callable[..., Number]]
 
     def __init__(self, name: str, *, of: str, by: str | Iterable[str] = (), every: str | None = None) -> None:

@@ -28,6 +28,7 @@ class Mean(Metric[Average]):
 
     kind = "mean"
     takes = Takes.NUMBERS
+    state_bytes = 168
 
     def __init__(self, name: str, *, of: str, by: str | Iterable[str] = (), every: str | None = None) -> None:
         super().__init__(name, of=of, by=by, every=every)

@@ -25,6 +25,7 @@ class Sum(Metric[Exact]):
 
     kind = "sum"
     takes = Takes.NUMBERS
+    state_bytes = 88
 
     def __init__(self, name: str, *, of: str, by: str | Iterable[str] = (), every: str | None = None) -> None:
         super().__init__(name, of=of, by=by, every=every)

@@ -7,14 +7,11 @@ are kept elsewhere, whose table is an outbox then, emptied after each flush and 
 from __future__ import annotations
 
 import json
-import math
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
-from itertools import groupby, repeat
-from operator import itemgetter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import Any
 
 from comporta import payloads
@@ -27,9 +24,9 @@ from comporta.letters.sqlite import delete_letters, some_letters, write_letters
 from comporta.ownership import Ownership
 from comporta.payloads import AssignedPartition, Letter, Origin, OutputRows
 from comporta.sinks.contract import Cell, Checkpoint, Ledger, OutputRow, Sink, Snapshot
+from comporta.sinks.sqlite_rows import read_rows, unpacked, write_rows
 
 LETTERS_AT_ONCE = 100  # each of up to a MiB
-ROWS_AT_ONCE = 50  # of one statement
 CHECKPOINT = "partition, shown, start, upto, flush, mark, meta, consumed, counted, dropped, duplicates, dead"
 
 
@@ -170,15 +167,7 @@ class SQLiteSink(Sink):
 
     def read(self, generation: str, partition: str, metric: str, cells: Sequence[Cell]) -> dict[Cell, Any]:
         def work(connection: sqlite3.Connection) -> dict[Cell, Any]:
-            number = self._number(connection, generation, partition)
-            found: dict[Cell, Any] = {}
-            for bucket, some in groupby(sorted(cells), itemgetter(0)):
-                keys = [key for _, key in some]
-                for start in range(0, len(keys), ROWS_AT_ONCE):
-                    few = keys[start : start + ROWS_AT_ONCE]
-                    rows = connection.execute(_select(len(few)), [number, metric, bucket, *few])
-                    found.update(((bucket, key), _unpacked(state)) for key, state in rows)
-            return found
+            return read_rows(connection, (self._number(connection, generation, partition), metric), cells)
 
         return self._reader.read(work)
 
@@ -245,7 +234,7 @@ class SQLiteSink(Sink):
         )
         for metric, buckets in snapshot.rows.items():
             for bucket, rows in buckets.items():
-                _write_rows(connection, (number, metric, bucket), rows)
+                write_rows(connection, (number, metric, bucket), rows)
         write_letters(connection, generation, snapshot.letters)
         connection.executemany(
             "INSERT OR IGNORE INTO replayed VALUES (?, ?, ?, ?)",
@@ -283,7 +272,7 @@ class SQLiteSink(Sink):
             " AND bucket >= ifnull(?, bucket) AND bucket < ifnull(?, bucket + 1) ORDER BY bucket",
             [generation, metric, since, until],
         )
-        return ((bucket, key, _unpacked(state)) for bucket, key, state in found)
+        return ((bucket, key, unpacked(state)) for bucket, key, state in found)
 
     def output_rows(self, generation: str, partitions: Sequence[str]) -> Iterator[OutputRow]:
         for partition in partitions:
@@ -332,31 +321,6 @@ def _current(connection: sqlite3.Connection, pipeline: str) -> Generation | None
     )
 
 
-def _write_rows(connection: sqlite3.Connection, place: tuple[int, str, int], rows: Mapping[str, Any]) -> None:
-    """Write rows by key, in the order in which they lie there: that of the keys' bytes, nearly."""
-    keys = sorted(rows)
-    columns: list[Any] = [None] * (2 * len(keys))
-    columns[::2] = keys
-    columns[1::2] = _columns([rows[key] for key in keys])
-    for start in range(0, len(columns), 2 * ROWS_AT_ONCE):
-        some = columns[start : start + 2 * ROWS_AT_ONCE]
-        connection.execute(_insert(len(some) // 2), [*place, *some])
-
-
-@lru_cache(maxsize=ROWS_AT_ONCE)
-def _select(rows: int) -> str:
-    """What reads so many rows of one place."""
-    place = "partition = ? AND metric = ? AND bucket = ?"
-    return f"SELECT key, state FROM rows WHERE {place} AND key IN ({', '.join('?' * rows)})"
-
-
-@lru_cache(maxsize=ROWS_AT_ONCE)
-def _insert(rows: int) -> str:
-    """What writes so many rows of one place. Parsed once: the connection keeps statements, too."""
-    values = ", ".join(f"(?1, ?2, ?3, ?{4 + 2 * row}, ?{5 + 2 * row})" for row in range(rows))
-    return f"INSERT OR REPLACE INTO rows (partition, metric, bucket, key, state) VALUES {values}"
-
-
 def _write_output_rows(connection: sqlite3.Connection, generation: str, batches: Iterable[bytes]) -> None:
     for packed in batches:
         batch: OutputRows = payloads.unpack(packed)
@@ -384,22 +348,3 @@ def _definition(generation: Generation) -> tuple[str, str]:
 def _checkpoint(row: Sequence[Any]) -> Checkpoint:
     partition, shown, start, upto, flush, mark, meta, *ledger = row
     return Checkpoint(partition, shown, start, upto, flush, mark, meta, Ledger(*ledger))
-
-
-def _columns(states: list[Any]) -> list[Any]:
-    """States as `_packed` makes columns of them."""
-    if set(map(type, states)) == {int} and min(states) >= -(2**63) and max(states) < 2**63:
-        return states
-    return list(map(_packed, states))
-
-
-def _packed(state: Any) -> Any:
-    """A state as a column: a number as itself, for people to read, if SQLite can hold it, else msgpack."""
-    number = (type(state) is int and -(2**63) <= state < 2**63) or (
-        type(state) is float and math.isfinite(state)
-    )
-    return state if number else payloads.pack(state)
-
-
-def _unpacked(column: Any) -> Any:
-    return payloads.unpack(column) if isinstance(column, bytes) else column

@@ -247,6 +247,20 @@ def test_a_log_that_was_only_found_is_read_though_it_is_moved_out_of_sight_and_d
     assert run.read().lines == CONTENT.splitlines()
 
 
+def test_a_log_that_was_found_again_is_read_though_its_copy_is_moved_out_of_sight_and_deleted() -> None:
+    append("a.log", CONTENT[:HALF])
+    run = Run("a.log", until_end=False)
+    run.read()
+    append("a.log", CONTENT[HALF:])
+    copy_and_truncate("a.log", "a.log.1")
+    assert run.source.read() is None  # it goes on in the copy, at its next turn
+    run.read(most=0)
+    Path("archive").mkdir()
+    Path("a.log.1").rename("archive/1")
+    compress("archive/1")
+    assert run.read().lines == CONTENT.splitlines()
+
+
 def test_the_descriptor_of_a_deleted_file_is_kept_until_what_was_read_of_it_is_durable() -> None:
     append("a.log", CONTENT)
     run = Run("a.log*", until_end=False)

@@ -55,7 +55,7 @@ class Files(Source):
         if self._until_end:
             for log in new:
                 self._find_end(log)
-        self._hold(new)
+        self._hold([*new, *self._turns])
         self._fail_if_done()
         return [
             AssignedPartition(
@@ -120,9 +120,12 @@ class Files(Source):
             self._give_up(log, f"{error.strerror} at position {log.position}")
         return None
 
-    def _hold(self, new: Sequence[LogFile]) -> None:
-        """Open files as soon as they are known: by their turn, rotation may have moved and deleted them."""
-        for log in new[: max(0, MOST_OPEN - len(self._opened()))]:
+    def _hold(self, logs: Sequence[LogFile]) -> None:
+        """Open files as soon as they are found, or found again: by their turn, rotation may have moved and
+        deleted them.
+        """
+        found = [log for log in logs if log.place and not log.is_open]
+        for log in found[: max(0, MOST_OPEN - len(self._opened()))]:
             with suppress(OSError, Lost):  # its turn shows what that is about
                 log.open()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 
 SIZE = 16 << 20  # bytes; of as many rows, one in eight of those that never left is taken for one that did
 
@@ -26,9 +26,9 @@ class Forgotten:
             bit = (hash(key) ^ salt) & most
             bits[bit >> 3] |= 1 << (bit & 7)
 
-    def among(self, place: Hashable, keys: set[str]) -> set[str]:
+    def among(self, place: Hashable, keys: Sequence[str]) -> Sequence[str]:
         """Those of the keys whose rows may be in the set."""
         if self._is_empty:
-            return set()
+            return ()
         bits, salt, most = self._bits, hash(place), SIZE * 8 - 1
-        return {key for key in keys if bits[(bit := (hash(key) ^ salt) & most) >> 3] >> (bit & 7) & 1}
+        return [key for key in keys if bits[(bit := (hash(key) ^ salt) & most) >> 3] >> (bit & 7) & 1]

@@ -6,9 +6,11 @@ what that snapshot holds until its flush has taken effect, and what the sink has
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
+from itertools import compress, repeat
+from operator import is_not, not_
 from typing import Any
 
 from comporta.forgotten import Forgotten
@@ -70,36 +72,60 @@ class Held:
         return layer.rows * (ROW_BYTES + (self._metric.state_bytes or 0)) + layer.grown
 
     def fold(self, columns: Columns, read: Read, *, is_all_here: bool) -> None:
-        """Merge deltas into their rows.
+        """Merge deltas into their rows. Raises `ValueError` where a row has two of them.
 
         `is_all_here`: the sink has no row of them that was not in memory before.
         """
-        parts = list(by_bucket(columns))
+        unseen: list[tuple[int, Sequence[str], Sequence[Any]]] = []
         missing: list[Cell] = []
-        for bucket, keys, _ in parts:
-            held = self._changed.states.setdefault(bucket, {})
-            new = set(keys).difference(held)
-            self._changed.rows += len(new)
-            for layer in (self._flushing, self._clean):
-                if new and (lower := layer.states.get(bucket)):
-                    common = lower.keys() & new
-                    held.update({key: lower[key] for key in common})
-                    new -= common
-            if new and is_all_here:
-                new = self._forgotten.among((*self._place, bucket), new)
-            missing += zip(repeat(bucket), new)
-        if missing:
-            self._fetch(missing, read)
-        for bucket, keys, deltas in parts:
-            self._metric.fold(self._changed.states[bucket], keys, deltas)
+        for bucket, keys, deltas in by_bucket(columns):
             self._grow(deltas)
+            for layer in (self._changed, self._flushing, self._clean):
+                if states := layer.states.get(bucket):
+                    keys, deltas = self._merge(bucket, states, keys, deltas)
+            if keys:
+                unseen.append((bucket, keys, deltas))
+                some = self._forgotten.among((*self._place, bucket), keys) if is_all_here else keys
+                missing += zip(repeat(bucket), some)
+        found = self._fetched(missing, read) if missing else {}
+        for bucket, keys, deltas in unseen:
+            if states := found.get(bucket):
+                keys, deltas = self._merge(bucket, states, keys, deltas)
+            self._change(bucket, keys, self._metric.unpack_all(deltas))
 
-    def _fetch(self, cells: list[Cell], read: Read) -> None:
-        """Have rows in memory that the sink has."""
-        found = read(self._metric.name, cells)
-        for (bucket, key), state in found.items():
-            self._changed.states[bucket][key] = self._metric.unpack(state)
-        self._grow(found.values())
+    def _merge(
+        self, bucket: int, before: Mapping[str, Any], keys: Sequence[str], deltas: Sequence[Any]
+    ) -> tuple[Sequence[str], Sequence[Any]]:
+        """Merge into states from before, where there is one; the other keys, and their deltas.
+
+        Without bytecode for each of them: there may be as many as there are records.
+        """
+        states = list(map(before.get, keys))
+        are_there = list(map(is_not, states, repeat(None)))
+        if not any(are_there):
+            return keys, deltas
+        if all(are_there):
+            self._change(bucket, keys, self._metric.merged(states, deltas))
+            return (), ()
+        common, theirs = list(compress(keys, are_there)), compress(deltas, are_there)
+        self._change(bucket, common, self._metric.merged(compress(states, are_there), theirs))
+        are_others = list(map(not_, are_there))
+        return list(compress(keys, are_others)), list(compress(deltas, are_others))
+
+    def _change(self, bucket: int, keys: Sequence[str], states: Iterable[Any]) -> None:
+        changed = self._changed.states.setdefault(bucket, {})
+        before = len(changed)
+        changed.update(zip(keys, states, strict=True))
+        self._changed.rows += len(changed) - before
+
+    def _fetched(self, cells: list[Cell], read: Read) -> dict[int, dict[str, Any]]:
+        """States that the sink has of those rows, by bucket and key."""
+        packed = read(self._metric.name, cells)
+        self._grow(packed.values())
+        found: dict[int, dict[str, Any]] = defaultdict(dict)
+        for (bucket, key), state in zip(packed, self._metric.unpack_all(packed.values()), strict=True):
+            found[bucket][key] = state
+        return found
 
     def _grow(self, packed: Iterable[Any]) -> None:
         if self._metric.state_bytes is None:

@@ -41,7 +41,8 @@ class Letter(TypedDict):
 class Columns(TypedDict):
     """One metric's deltas of one batch: keys and deltas as columns of equal length, one bucket after another.
 
-    `buckets` are the starts of buckets, each with how many of the keys that follow are in it.
+    `buckets` are the starts of buckets, each once, with how many of the keys that follow are in it; each of
+    them is there once.
     """
 
     buckets: Sequence[tuple[int, int]]
@@ -50,14 +51,24 @@ class Columns(TypedDict):
 
 
 def by_bucket(columns: Columns) -> Iterator[tuple[int, Sequence[str], Sequence[Any]]]:
-    """Each bucket's start, and its keys and deltas. Raises `ValueError` where buckets are not of all keys."""
-    keys, deltas = columns["keys"], columns["deltas"]
+    """Each bucket's start, and its keys and deltas.
+
+    Raises `ValueError` where buckets are not of all keys, there are not as many deltas, or a bucket or a key
+    in it comes twice.
+    """
+    buckets, keys, deltas = columns["buckets"], columns["keys"], columns["deltas"]
+    counted = sum(count for _, count in buckets)
+    if not len(keys) == len(deltas) == counted:
+        raise ValueError(f"{len(keys)} keys, {len(deltas)} deltas, and buckets of {counted}")
+    if len(dict(buckets)) < len(buckets):
+        raise ValueError("a bucket comes twice")
     begin = 0
-    for bucket, count in columns["buckets"]:
-        yield bucket, keys[begin : begin + count], deltas[begin : begin + count]
+    for bucket, count in buckets:
+        some = keys[begin : begin + count]
+        if len(set(some)) < count:
+            raise ValueError(f"a key of the bucket {bucket} comes twice")
+        yield bucket, some, deltas[begin : begin + count]
         begin += count
-    if begin != len(keys):
-        raise ValueError(f"{len(keys)} keys, and buckets of {begin}")
 
 
 class OutputRows(TypedDict):

@@ -142,16 +142,13 @@ class Owner:
         places = [
             10**record.event for record in counted
         ]  # so that the sum's digits say how often each was counted
+        requests = Counter(zip(buckets, keys, strict=True))
+        groups = list(dict.fromkeys(keys))
+        sums = states(events, list(map(groups.index, keys)), places) if counted else []
         return Result(
             metrics={
-                "requests": columns(zip(buckets, keys, strict=True), [1 for _ in counted]),
-                "events": columns(
-                    [(0, key) for key in keys],
-                    [
-                        events.pack(state)
-                        for state in (states(events, range(len(counted)), places) if counted else [])
-                    ],
-                ),
+                "requests": columns(requests, requests.values()),
+                "events": columns([(0, key) for key in groups], map(events.pack, sums)),
             },
             letters=[self.letter(record) for record in failing],
             output=self.output(counted, buckets, keys),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -105,9 +106,12 @@ def nested(cells: Mapping[Cell, Any]) -> dict[int, dict[str, Any]]:
 
 def columns(cells: Iterable[Cell], deltas: Iterable[Any]) -> Columns:
     """Deltas of cells, in any order, as a worker says them."""
-    cells = list(cells)
+    pairs = sorted(zip(cells, deltas, strict=True), key=lambda pair: pair[0][0])
+    buckets = Counter(bucket for (bucket, _), _ in pairs)
     return Columns(
-        buckets=[(bucket, 1) for bucket, _ in cells], keys=[key for _, key in cells], deltas=list(deltas)
+        buckets=list(buckets.items()),
+        keys=[key for (_, key), _ in pairs],
+        deltas=[delta for _, delta in pairs],
     )
 
 

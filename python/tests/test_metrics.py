@@ -229,9 +229,3 @@ def test_items_of_top_come_back_as_the_values_that_they_were() -> None:
     metric = c.top("pages", of="path")
     values = [True, True, True, 1, 1, "1"]
     assert [item["item"] for item in metric.value(state(metric, values))] == [True, 1, "1"]
-
-
-@pytest.mark.parametrize(("keys", "deltas"), [(["a"], [1, 1]), (["a", "b"], [1])])
-def test_as_many_counts_as_keys_are_folded_or_none(keys: list[str], deltas: list[int]) -> None:
-    with pytest.raises(ValueError, match="zip"):
-        c.count("count").fold({}, keys, deltas)

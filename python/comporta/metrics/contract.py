@@ -103,10 +103,13 @@ class Metric(abc.ABC, Generic[State]):
     def value(self, state: State) -> Any:
         """The state's result as JSON holds it."""
 
-    def fold(self, states: dict[str, State], keys: Sequence[str], deltas: Sequence[Any]) -> None:
-        """Merge packed deltas into the states of their keys; the first of a key is its state."""
-        for key, delta in zip(keys, map(self.unpack, deltas), strict=True):
-            states[key] = self.merge(states[key], delta) if key in states else delta
+    def merged(self, states: Iterable[State], deltas: Iterable[Any]) -> Iterable[State]:
+        """What merging a packed delta into each of the states makes of it."""
+        return map(self.merge, states, self.unpack_all(deltas))
+
+    def unpack_all(self, packed: Iterable[Any]) -> Iterable[State]:
+        """What `unpack` makes of each."""
+        return map(self.unpack, packed)
 
     def pack_all(self, states: Sequence[State]) -> Sequence[Any]:
         """What `pack` makes of each."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import repeat, starmap
 from operator import add
 from typing import TYPE_CHECKING, Any
 
@@ -44,9 +43,11 @@ class Count(Metric[int]):
     def value(self, state: int) -> int:
         return state
 
-    def fold(self, states: dict[str, int], keys: Sequence[str], deltas: Sequence[Any]) -> None:
-        pairs = zip(map(states.get, keys, repeat(0)), deltas, strict=True)
-        states.update(zip(keys, starmap(add, pairs), strict=True))  # one by one, and without bytecode
+    def merged(self, states: Iterable[int], deltas: Iterable[Any]) -> Iterable[int]:
+        return map(add, states, deltas)
+
+    def unpack_all(self, packed: Iterable[Any]) -> Iterable[int]:
+        return packed
 
     def pack_all(self, states: Sequence[int]) -> Sequence[int]:
         return states

@@ -35,7 +35,7 @@ def write_rows(connection: sqlite3.Connection, place: tuple[int, str, int], rows
     keys = sorted(rows)
     columns: list[Any] = [None] * (2 * len(keys))
     columns[::2] = keys
-    columns[1::2] = _columns([rows[key] for key in keys])
+    columns[1::2] = _columns(list(map(rows.__getitem__, keys)))
     for start in range(0, len(columns), 2 * ROWS_AT_ONCE):
         some = columns[start : start + 2 * ROWS_AT_ONCE]
         connection.execute(_insert(len(some) // 2), [*place, *some])

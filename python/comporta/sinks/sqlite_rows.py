@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
@@ -13,7 +13,9 @@ from typing import Any
 from comporta import payloads
 from comporta.sinks.contract import Cell
 
-ROWS_AT_ONCE = 50  # of one statement
+# Rows of one statement, most first. Each statement lets go of the interpreter, which others may keep for a
+# while; and each number of rows is a statement to be parsed.
+ROWS_AT_ONCE = (256, 64, 16, 4, 1)
 
 
 def read_rows(
@@ -23,9 +25,8 @@ def read_rows(
     found: dict[Cell, Any] = {}
     for bucket, some in groupby(sorted(cells), itemgetter(0)):
         keys = [key for _, key in some]
-        for start in range(0, len(keys), ROWS_AT_ONCE):
-            few = keys[start : start + ROWS_AT_ONCE]
-            rows = connection.execute(_select(len(few)), [*place, bucket, *few])
+        for start, size in _parts(len(keys)):
+            rows = connection.execute(_select(size), [*place, bucket, *keys[start : start + size]])
             found.update(((bucket, key), unpacked(state)) for key, state in rows)
     return found
 
@@ -36,19 +37,27 @@ def write_rows(connection: sqlite3.Connection, place: tuple[int, str, int], rows
     columns: list[Any] = [None] * (2 * len(keys))
     columns[::2] = keys
     columns[1::2] = _columns(list(map(rows.__getitem__, keys)))
-    for start in range(0, len(columns), 2 * ROWS_AT_ONCE):
-        some = columns[start : start + 2 * ROWS_AT_ONCE]
-        connection.execute(_insert(len(some) // 2), [*place, *some])
+    for start, size in _parts(len(keys)):
+        connection.execute(_insert(size), [*place, *columns[2 * start : 2 * (start + size)]])
 
 
-@lru_cache(maxsize=ROWS_AT_ONCE)
+def _parts(rows: int) -> Iterator[tuple[int, int]]:
+    """Where each statement's rows start, and how many it has."""
+    start = 0
+    for size in ROWS_AT_ONCE:
+        while rows - start >= size:
+            yield start, size
+            start += size
+
+
+@lru_cache
 def _select(rows: int) -> str:
     """What reads so many rows of one place."""
     place = "partition = ? AND metric = ? AND bucket = ?"
     return f"SELECT key, state FROM rows WHERE {place} AND key IN ({', '.join('?' * rows)})"
 
 
-@lru_cache(maxsize=ROWS_AT_ONCE)
+@lru_cache
 def _insert(rows: int) -> str:
     """What writes so many rows of one place. Parsed once: the connection keeps statements, too."""
     values = ", ".join(f"(?1, ?2, ?3, ?{4 + 2 * row}, ?{5 + 2 * row})" for row in range(rows))

@@ -35,7 +35,7 @@ CURVES = (
     Curve("partitions", {n: Measured("comporta", Load(partitions=n)) for n in (1, 2, 4, 8, 16)}),
     Curve(
         "records in a record batch",
-        {n: Measured("comporta", Load(each=n, share=0.2)) for n in (1, 10, 100, 1000, 10_000)},
+        {n: Measured("comporta", Load(each=n, share=0.5)) for n in (1, 10, 100, 1000, 10_000)},
     ),
     Curve(
         "groups",

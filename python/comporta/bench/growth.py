@@ -81,9 +81,11 @@ def write(outcome: Outcome, folder: Path) -> bool:
         points = [(amount, rate) for amount, rate in curve["points"] if rate is not None]
         axes.plot(*zip(*points, strict=True), "o-", color="#1f6fb4", markersize=4)
         axes.set_xscale("log")
-        axes.set_ylim(bottom=0)
+        axes.set_xticks([amount for amount, _ in points], [f"{amount:,}" for amount, _ in points])
+        axes.minorticks_off()
+        axes.set_ylim(0, 1.1 * max((rate for _, rate in points), default=1))
         axes.set_xlabel(curve["along"], fontsize=9)
         axes.set_ylabel("lines a second", fontsize=9)
-        axes.tick_params(labelsize=8)
+        axes.tick_params(labelsize=7)
     figure.savefig(folder / "growth.svg", format="svg")
     return True

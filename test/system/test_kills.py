@@ -91,7 +91,10 @@ def disturb(workplace: Workplace, file: Path, seed: int, victims: list[str], mos
 
 
 def gone(pids: set[int], seconds: float = 2.0) -> None:
-    wait_until(lambda: not pids & processes().keys(), "every process of the run is gone", seconds)
+    deadline = time.monotonic() + seconds
+    while left := {pid: line for pid, line in processes().items() if pid in pids}:
+        assert time.monotonic() < deadline, f"still there after {seconds} s: {left}"
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("seed", range(3))

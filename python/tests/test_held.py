@@ -64,6 +64,7 @@ def test_a_state_that_is_read_back_takes_memory_again() -> None:
     ("wrong", "says"),
     [
         (Columns(buckets=[(0, 2)], keys=["[1]", "[2]"], deltas=[1]), "2 keys, 1 deltas, and buckets of 2"),
+        (Columns(buckets=[(0, 1)], keys=["[1]"], deltas=[1, 1]), "1 keys, 2 deltas, and buckets of 1"),
         (Columns(buckets=[(0, 1)], keys=["[1]", "[2]"], deltas=[1, 1]), "2 keys, 2 deltas, and buckets of 1"),
         (Columns(buckets=[(0, 1), (0, 1)], keys=["[1]", "[2]"], deltas=[1, 1]), "a bucket comes twice"),
         (Columns(buckets=[(60, 2)], keys=["[1]", "[1]"], deltas=[1, 1]), "key of the bucket 60 comes twice"),

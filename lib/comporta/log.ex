@@ -21,6 +21,15 @@ defmodule Comporta.Log do
   end
 
   @doc """
+  Has nothing logged any more: whoever read stderr is gone.
+
+  A handler that fails because of that is taken out by whoever logs, which can be the very process that Elixir's logger
+  waits for as it stops, so that a BEAM would never end.
+  """
+  @spec silence() :: :ok | {:error, term}
+  def silence, do: :logger.set_primary_config(:level, :none)
+
+  @doc """
   Lets through, of what supervisors report, only that a child failed: the rest says again, at length, what the processes
   themselves have said.
   """

@@ -4,7 +4,7 @@ defmodule Comporta.Progress do
 
   The frames are those that Python processes speak (`Comporta.Python.Frame`): `banner`, `waiting`, `progress` (four a
   second), and at the end `ledger` and `verdict`. The other way comes `drain`, together with SIGTERM: a BEAM that is only
-  just starting misses the signal. When the command is gone, the other end closes, and the BEAM drains and stops, too.
+  just starting misses the signal. When the command is gone, the other end closes, and the BEAM drains and stops, too, within the time to drain and 5 s.
   Without a command, a banner and a line every 10 s go to the log.
   """
 
@@ -12,7 +12,7 @@ defmodule Comporta.Progress do
 
   require Logger
 
-  alias Comporta.{Config, Ledger, Notes, Profile, Status}
+  alias Comporta.{Config, Ledger, Log, Notes, Profile, Status}
   alias Comporta.Pipeline.Run
   alias Comporta.Python.Frame
 
@@ -21,6 +21,9 @@ defmodule Comporta.Progress do
 
   # The signal that comes with a `drain` has arrived by then, if it was not missed.
   @signal_ms 500
+
+  # Beyond the time to drain, once the command is gone; as long as the command itself would wait.
+  @grace_ms 5_000
 
   # How long the verdict may take to be written, where whoever reads is held up.
   @written_ms 500
@@ -110,12 +113,23 @@ defmodule Comporta.Progress do
   end
 
   def handle_info({port, :eof}, %{port: port} = state) do
-    Logger.warning("the command that started this pipeline is gone: draining")
-    spawn(fn -> System.stop(1) end)
+    spawn(fn -> halt_after(state.config.drain_timeout + @grace_ms) end)
+
+    spawn(fn ->
+      Log.silence()
+      System.stop(1)
+    end)
+
     {:noreply, %{state | port: nil}}
   end
 
   def handle_info(_message, state), do: {:noreply, state}
+
+  # Nobody else ends a BEAM that cannot stop.
+  defp halt_after(limit) do
+    Process.sleep(limit)
+    :erlang.halt(1, flush: false)
+  end
 
   defp counts(name, ledger, more) do
     profile = for {step, sum} <- Profile.all(name), do: [step, sum]

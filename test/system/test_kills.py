@@ -200,6 +200,18 @@ def test_a_signal_that_comes_as_parts_start_is_not_missed(workplace: Workplace, 
     assert "error" not in err
 
 
+@pytest.mark.parametrize("part", ["beam", "describe", "store", "worker"])
+def test_nothing_is_left_of_a_run_whose_command_dies_as_parts_start(workplace: Workplace, part: str) -> None:
+    file = workplace.write("steady.py", f"import time\ntime.sleep(0.3)\n{STEADY}")
+    numbers(workplace)
+    run = start(workplace, file)
+    wait_until(lambda: part in map(role, tree(run.pid).values()), f"there is a {part}")
+    family = set(tree(run.pid))
+    kill(run.pid)
+    run.wait()
+    gone(family, seconds=30)
+
+
 def test_a_second_interrupt_stops_at_once_and_loses_nothing(workplace: Workplace) -> None:
     slow = STEADY.replace("sleep(0.01)", "sleep(3)")
     file = workplace.write("steady.py", slow)

@@ -12,8 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from comporta.payloads import AssignedPartition
-from comporta.sources.contract import Batch
+from comporta.sources.contract import Batch, Limits
+from comporta.sources.kafka.joining import take_joined
 
+MOST_WAITING = 4  # batches, of the size aimed at, that wait to be asked for
 OVERHEAD = 512  # bytes that a batch takes beside its payload
 
 
@@ -36,11 +38,12 @@ class Owned:
 class Inbox:
     """Batches that wait, by partition, the partitions themselves, and news of both.
 
-    It is full from `most_bytes` on, until half of them have been taken.
+    It is full once several batches of the size aimed at wait, until half of them have been taken.
     """
 
-    def __init__(self, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._most_bytes = MOST_WAITING * limits.batch_bytes
         self._lock = threading.Lock()
         self._owned: dict[str, Owned] = {}
         self._turns: deque[str] = deque()  # partitions with batches, the next one first
@@ -192,10 +195,10 @@ class Inbox:
                 owned = self._owned.get(self._turns.popleft())
                 if owned is None or not owned.queue:
                     continue
-                batch = owned.queue.popleft()
+                batch, parts = take_joined(owned.queue, self._limits)
                 if owned.queue:
                     self._turns.append(owned.name)
-                self._held_bytes -= len(batch.payload) + OVERHEAD
+                self._held_bytes -= len(batch.payload) + parts * OVERHEAD
                 has_room_again = self._is_full and self._held_bytes <= self._most_bytes // 2
                 self._is_full = self._is_full and not has_room_again
                 return batch, has_room_again

@@ -16,7 +16,6 @@ from comporta.sources.kafka.inbox import Inbox
 from comporta.sources.kafka.topics import Topics
 
 SESSION_TIMEOUT, MAX_POLL_INTERVAL = 45_000, 300_000  # milliseconds
-MOST_WAITING = 4  # batches, of the size aimed at, that wait to be asked for
 
 
 class KafkaSource(Source):
@@ -46,7 +45,7 @@ class KafkaSource(Source):
         session_timeout = _milliseconds("COMPORTA_SESSION_TIMEOUT", SESSION_TIMEOUT)
         max_poll_interval = _milliseconds("COMPORTA_MAX_POLL_INTERVAL", MAX_POLL_INTERVAL)
         self.patience = session_timeout / 1000
-        self._inbox = Inbox(MOST_WAITING * limits.batch_bytes)
+        self._inbox = Inbox(limits)
         self._client = Client(
             Topics(address, kafka(dead).replay if dead and scheme(dead) == "kafka" else None),
             known,

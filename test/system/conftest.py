@@ -112,11 +112,12 @@ def json_lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def wait_until(holds: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
+def wait_until(holds: Callable[[], Any], what: str | Callable[[], str], seconds: float = 60.0) -> Any:
+    """What `holds` gives once that is something; `what` may be what there is to say only afterwards."""
     deadline = time.monotonic() + seconds
     while not (answer := holds()):
         if time.monotonic() > deadline:
-            pytest.fail(f"not within {seconds} s: {what}")
+            pytest.fail(f"not within {seconds} s: {what if isinstance(what, str) else what()}")
         time.sleep(0.02)
     return answer
 

@@ -91,10 +91,10 @@ def disturb(workplace: Workplace, file: Path, seed: int, victims: list[str], mos
 
 
 def gone(pids: set[int], seconds: float = 2.0) -> None:
-    deadline = time.monotonic() + seconds
-    while left := {pid: line for pid, line in processes().items() if pid in pids}:
-        assert time.monotonic() < deadline, f"still there after {seconds} s: {left}"
-        time.sleep(0.05)
+    def left() -> dict[int, str]:
+        return {pid: line for pid, line in processes().items() if pid in pids}
+
+    wait_until(lambda: not left(), lambda: f"these are gone: {left()}", seconds)
 
 
 @pytest.mark.parametrize("seed", range(3))

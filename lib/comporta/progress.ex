@@ -51,6 +51,13 @@ defmodule Comporta.Progress do
   @spec verdict({0 | 1, String.t() | nil}, timeout) :: :ok
   def verdict(verdict, timeout \\ 5_000), do: GenServer.call(__MODULE__, {:verdict, verdict}, timeout)
 
+  @doc "Ends the BEAM after so many milliseconds: where its command is gone, nobody else ends one that cannot stop."
+  @spec halt_after(pos_integer) :: no_return
+  def halt_after(limit) do
+    Process.sleep(limit)
+    :erlang.halt(1, flush: false)
+  end
+
   @impl true
   def init(%{progress_fd: nil} = config) do
     {:ok, _} = :timer.send_interval(@log_ms, :report)
@@ -113,10 +120,10 @@ defmodule Comporta.Progress do
   end
 
   def handle_info({port, :eof}, %{port: port} = state) do
-    spawn(fn -> halt_after(state.config.drain_timeout + @grace_ms) end)
+    spawn(__MODULE__, :halt_after, [state.config.drain_timeout + @grace_ms])
 
     spawn(fn ->
-      Log.silence()
+      _ = Log.silence()
       System.stop(1)
     end)
 
@@ -124,12 +131,6 @@ defmodule Comporta.Progress do
   end
 
   def handle_info(_message, state), do: {:noreply, state}
-
-  # Nobody else ends a BEAM that cannot stop.
-  defp halt_after(limit) do
-    Process.sleep(limit)
-    :erlang.halt(1, flush: false)
-  end
 
   defp counts(name, ledger, more) do
     profile = for {step, sum} <- Profile.all(name), do: [step, sum]

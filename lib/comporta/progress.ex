@@ -4,8 +4,8 @@ defmodule Comporta.Progress do
 
   The frames are those that Python processes speak (`Comporta.Python.Frame`): `banner`, `waiting`, `progress` (four a
   second), and at the end `ledger` and `verdict`. The other way comes `drain`, together with SIGTERM: a BEAM that is only
-  just starting misses the signal. When the command is gone, the other end closes, and the BEAM drains and stops, too, within the time to drain and 5 s.
-  Without a command, a banner and a line every 10 s go to the log.
+  just starting misses the signal. When the command is gone, the other end closes, and the BEAM drains and stops, too,
+  within the time to drain and 5 s. Without a command, a banner and a line every 10 s go to the log.
   """
 
   use GenServer

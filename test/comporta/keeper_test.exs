@@ -50,10 +50,18 @@ defmodule Comporta.KeeperTest do
 
   defp await(holds?, deadline \\ System.monotonic_time(:millisecond) + @deadline) do
     cond do
-      holds?.() -> :ok
+      found = holds?.() -> found
       System.monotonic_time(:millisecond) > deadline -> flunk("not in time")
       true -> Process.sleep(10) && await(holds?, deadline)
     end
+  end
+
+  # A stage that has started, and is another one than `before`: a tree starts them one after another.
+  defp await_stage(pipeline, part, before \\ nil) do
+    await(fn ->
+      stage = GenServer.whereis(Run.name(%{name: pipeline}, part))
+      if stage != before, do: stage
+    end)
   end
 
   test "a pipeline of which a stage fails is started again, and goes on where it was", context do
@@ -62,11 +70,11 @@ defmodule Comporta.KeeperTest do
     await_counted("restarted", 1000)
 
     for part <- [:sequencer, :store, :source, {:worker, 1}] do
-      stage = GenServer.whereis(Run.name(%{name: "restarted"}, part))
+      stage = await_stage("restarted", part)
       monitor = Process.monitor(stage)
       Process.exit(stage, :kill)
       assert_receive {:DOWN, ^monitor, _, _, :killed}, @deadline
-      await(fn -> GenServer.whereis(Run.name(%{name: "restarted"}, part)) not in [nil, stage] end)
+      await_stage("restarted", part, stage)
     end
 
     File.write!(log, lines(1..500), [:append])
@@ -84,9 +92,11 @@ defmodule Comporta.KeeperTest do
     stages =
       for part <- [:source, :store, {:worker, 1}], do: GenServer.whereis(Run.name(%{name: "working"}, part))
 
-    for _ <- 1..3 do
-      await(fn -> is_pid(GenServer.whereis(Run.name(%{name: "failing"}, :sequencer))) end)
-      Process.exit(GenServer.whereis(Run.name(%{name: "failing"}, :sequencer)), :kill)
+    for _ <- 1..3, reduce: nil do
+      before ->
+        stage = await_stage("failing", :sequencer, before)
+        Process.exit(stage, :kill)
+        stage
     end
 
     File.write!(log, lines(1..500), [:append])

@@ -151,7 +151,7 @@ def test_nothing_is_left_two_seconds_after_the_beam_dies(workplace: Workplace, s
     file = workplace.write("spin.py", SPINNING + f"    {spin}\n")
     workplace.write("a.log", "one\ntwo\n")
     run = workplace.start("run", file, "--source", "file:a.log", "--workers", "2")
-    family = wait_until(lambda: _with_worker(run.pid), "the workers are there")
+    wait_until(lambda: _with(run.pid, "worker"), "the workers are there")
     time.sleep(1.0)
     family = tree(run.pid)
     kill(next(pid for pid, line in family.items() if role(line) == "beam"))
@@ -159,9 +159,10 @@ def test_nothing_is_left_two_seconds_after_the_beam_dies(workplace: Workplace, s
     assert run.wait(timeout=30) == 1
 
 
-def _with_worker(pid: int) -> dict[int, str]:
+def _with(pid: int, part: str) -> dict[int, str]:
+    """The family of a run, once such a part is in it."""
     family = tree(pid)
-    return family if "worker" in map(role, family.values()) else {}
+    return family if part in map(role, family.values()) else {}
 
 
 def _counted(workplace: Workplace, file: Path) -> int:
@@ -193,7 +194,7 @@ def test_a_signal_that_comes_as_parts_start_is_not_missed(workplace: Workplace, 
     file = workplace.write("steady.py", f"import time\ntime.sleep(0.3)\n{STEADY}")
     numbers(workplace)
     run = workplace.start("run", file, "--source", "file:numbers-*.log")
-    wait_until(lambda: part in map(role, tree(run.pid).values()), f"there is a {part}")
+    wait_until(lambda: _with(run.pid, part), f"there is a {part}")
     run.terminate()
     _, err = run.communicate(timeout=60)
     assert run.returncode == 0, err
@@ -205,11 +206,10 @@ def test_nothing_is_left_of_a_run_whose_command_dies_as_parts_start(workplace: W
     file = workplace.write("steady.py", f"import time\ntime.sleep(0.3)\n{STEADY}")
     numbers(workplace)
     run = start(workplace, file)
-    wait_until(lambda: part in map(role, tree(run.pid).values()), f"there is a {part}")
-    family = set(tree(run.pid))
+    family = wait_until(lambda: _with(run.pid, part), f"there is a {part}")
     kill(run.pid)
     run.wait()
-    gone(family, seconds=30)
+    gone(set(family), seconds=30)
 
 
 def test_a_second_interrupt_stops_at_once_and_loses_nothing(workplace: Workplace) -> None:
@@ -217,7 +217,7 @@ def test_a_second_interrupt_stops_at_once_and_loses_nothing(workplace: Workplace
     file = workplace.write("steady.py", slow)
     numbers(workplace)
     run = workplace.start("run", file, "--source", "file:numbers-*.log", "--workers", "2", env=SMALL)
-    wait_until(lambda: _with_worker(run.pid), "the workers are there")
+    wait_until(lambda: _with(run.pid, "worker"), "the workers are there")
     time.sleep(1.0)
     family = tree(run.pid)
     run.send_signal(signal.SIGINT)

@@ -17,9 +17,9 @@ def take_joined(queue: deque[Batch], limits: Limits) -> tuple[Batch, int]:
 
     One that is larger than a batch is to be is taken alone, and so is one that is not of slices.
     """
-    parts = [queue.popleft()]
-    size, count = len(parts[0].payload), parts[0].count
-    while queue and _are_slices(parts[0], queue[0]):
+    first = queue.popleft()
+    parts, size, count = [first], len(first.payload), first.count
+    while queue and _is_slice(first) and _is_slice(queue[0]):
         size += len(queue[0].payload)
         count += queue[0].count
         if size > limits.batch_bytes or count > limits.batch_records:
@@ -28,8 +28,8 @@ def take_joined(queue: deque[Batch], limits: Limits) -> tuple[Batch, int]:
     return _joined(parts), len(parts)
 
 
-def _are_slices(*batches: Batch) -> bool:
-    return all(batch.format == "kafka" and not batch.lost for batch in batches)
+def _is_slice(batch: Batch) -> bool:
+    return batch.format == "kafka" and not batch.lost
 
 
 def _joined(parts: list[Batch]) -> Batch:

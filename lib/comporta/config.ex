@@ -21,7 +21,7 @@ defmodule Comporta.Config do
   | `COMPORTA_WORKER_AGE` | replace a worker after that time | never |
   | `COMPORTA_MAX_IN_FLIGHT` | bytes that may be read and not yet folded | `256MiB` |
   | `COMPORTA_MAX_FRAME` | the largest frame, and so nearly the largest record | `64MiB` |
-  | `COMPORTA_BATCH_BYTES` | the size that batches are aimed at | `1MiB` |
+  | `COMPORTA_BATCH_BYTES` | the size that batches are aimed at, as the source has them | `1MiB`; `4MiB` of files and stdin, which are not compressed |
   | `COMPORTA_DRAIN_TIMEOUT` | how long stopping may take | `30s` |
   | `COMPORTA_LOG_FORMAT` | `text` or `json` | `text` |
   | `COMPORTA_PROGRESS_FD` | a descriptor to report progress on | none |
@@ -113,7 +113,7 @@ defmodule Comporta.Config do
       max_in_flight: size(env, "MAX_IN_FLIGHT", "256MiB"),
       max_frame: max_frame,
       max_record: max(max_frame - @header_room, 1),
-      batch_bytes: size(env, "BATCH_BYTES", "1MiB"),
+      batch_bytes: size(env, "BATCH_BYTES", batch_bytes(text(env, "SOURCE"))),
       drain_timeout: duration(env, "DRAIN_TIMEOUT", "30s"),
       log_format: one_of(env, "LOG_FORMAT", %{"text" => :text, "json" => :json}, "text"),
       progress_fd: descriptor(env, "PROGRESS_FD")
@@ -184,8 +184,14 @@ defmodule Comporta.Config do
     do: throw({:invalid, "SOURCE", "", "given, such as file:logs/*.log, or - for stdin"})
 
   # What stdin holds ends for good where it ends.
-  defp complete(%{source: "-"} = config), do: %{config | until_end: true}
-  defp complete(config), do: config
+  defp complete(%{source: "-"} = config), do: bounded(%{config | until_end: true})
+  defp complete(config), do: bounded(config)
+
+  defp batch_bytes("kafka:" <> _topic), do: "1MiB"
+  defp batch_bytes(_plain), do: "4MiB"
+
+  defp bounded(config),
+    do: %{config | batch_bytes: Enum.min([config.batch_bytes, config.max_in_flight, config.max_record])}
 
   defp text(env, variable) do
     case env["COMPORTA_" <> variable] do

@@ -1,6 +1,6 @@
 # What python/native builds, where there is a Rust compiler; see its documentation there.
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from comporta.buffers import Binary, Fixed
@@ -21,6 +21,13 @@ class Picker:
     def __init__(self, fields: Sequence[str]) -> None: ...
     def add(self, row: dict[str, Any]) -> None: ...
     def extend(self, rows: Sequence[dict[str, Any]]) -> None: ...
+    def take(
+        self,
+        function: Callable[[Any], Any],
+        inputs: Iterator[Any],
+        first: int,
+        dropped: list[int],
+    ) -> tuple[int, Any, BaseException | None] | None: ...
     def columns(self) -> list[list[Any] | tuple[bytes, str | list[Any]]]: ...
 
 def outline(data: bytes, first: int, next: int) -> tuple[int, int, int | None]: ...

@@ -6,8 +6,8 @@ the same of both.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, count
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:  # imported where it is used: it brings numpy, which costs eve
     from comporta.columns import Column
 
 Row = dict[str, Any]
+
+Other = tuple[int, Any, "BaseException | None"]
+"""The index of an input, what a function made of it, and what it raised, if it did."""
 
 
 class Picker(Protocol):
@@ -30,6 +33,15 @@ class Picker(Protocol):
 
     def extend(self, rows: Sequence[Row]) -> None:
         """Add rows, or none of them where one raises."""
+
+    def take(
+        self, function: Callable[[Any], Any], inputs: Iterator[Any], first: int, dropped: list[int]
+    ) -> Other | None:
+        """Add the rows that a function makes of inputs, whose indexes go on from `first`.
+
+        The index of each of which it makes None goes to `dropped`. Where it makes anything else, or raises,
+        that is handed back, and the inputs after it are still to be taken. None once there are no more.
+        """
 
     def columns(self) -> dict[str, Column]:
         """Each field of all rows."""
@@ -60,6 +72,22 @@ class PythonPicker:
     def extend(self, rows: Sequence[Row]) -> None:
         self._values += list(chain.from_iterable(map(self._some, rows)))
 
+    def take(
+        self, function: Callable[[Any], Any], inputs: Iterator[Any], first: int, dropped: list[int]
+    ) -> Other | None:
+        for index, value in zip(count(first), inputs):
+            try:
+                made = function(value)
+                if type(made) is dict:
+                    self.add(made)  # now: it may return one dict again and again
+                elif made is None:
+                    dropped.append(index)
+                else:
+                    return index, made, None
+            except BaseException as error:
+                return index, None, error
+        return None
+
     def columns(self) -> dict[str, Column]:
         return {name: self._values[place :: len(self._fields)] for place, name in enumerate(self._fields)}
 
@@ -72,6 +100,7 @@ class NativePicker:
         self._picker = native.Picker(fields)
         self.add: Callable[[Row], None] = self._picker.add
         self.extend: Callable[[Sequence[Row]], None] = self._picker.extend
+        self.take = self._picker.take
 
     def columns(self) -> dict[str, Column]:
         return dict(zip(self._fields, map(_column, self._picker.columns()), strict=True))

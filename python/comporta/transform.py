@@ -5,16 +5,16 @@ from __future__ import annotations
 import abc
 import inspect
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from comporta.errors import Hopeless, TransformError
 from comporta.note import Note
 from comporta.options import OWN_FOLDER
-from comporta.picking import picker
+from comporta.picking import Other, Picker, picker
 from comporta.records import Decoded, Failure
 from comporta.rows import Rows
 from comporta.scalars import clean, shown
@@ -65,32 +65,26 @@ class RecordTransform(Transform):
         if note is not None:
             inputs = note.along(inputs, decoded.positions, decoded.batch.first, decoded.batch.next)
         picked = picker(fields)
-        add = picked.add
         names: dict[str, None] = {}
+        dropped: list[int] = []
         not_one: dict[int, int] = {}  # records that made another number of rows
         failures: dict[int, Failure] = {}
-        for index, value in enumerate(inputs):
-            try:
-                made = call(value)
-                if type(made) is dict:
-                    add(made)  # now: a transform may return one dict again and again
-                    if index < NAMED:
-                        names.update(dict.fromkeys(made))
-                elif made is None:
-                    not_one[index] = 0
-                else:
+        for index, made, error in _others(picked, call, iter(inputs), names, dropped):
+            raised = error
+            if raised is None:
+                try:
                     rows = _rows(made)
                     picked.extend(rows)
-                    if index < NAMED:
-                        names.update(dict.fromkeys(chain.from_iterable(rows[:NAMED])))
                     not_one[index] = len(rows)
-            except BaseException as error:  # SystemExit too costs only the record that it was raised for
-                not_one[index] = 0
-                failures[index] = failure(error, self.function, with_traceback=len(failures) < TRACEBACKS)
-                if decoded.batch.probation and index + 1 == len(failures):
-                    give_up(failures)
+                    continue
+                except BaseException as refused:
+                    raised = refused
+            not_one[index] = 0  # SystemExit too costs only the record that it was raised for
+            failures[index] = failure(raised, self.function, with_traceback=len(failures) < TRACEBACKS)
+            if decoded.batch.probation and index + 1 == len(failures):
+                give_up(failures)
         return Rows(
-            records=_records(decoded.count, not_one),
+            records=_records(decoded.count, not_one | dict.fromkeys(dropped, 0)),
             columns=picked.columns(),
             names=[name for name in names if type(name) is str],
             failures=failures,
@@ -136,6 +130,34 @@ class BatchTransform(Transform):
         from comporta import arrow
 
         return (arrow.record_batch(decoded),)
+
+
+def _others(
+    picked: Picker,
+    call: Callable[[Any], Any],
+    inputs: Iterator[Any],
+    names: dict[str, None],
+    dropped: list[int],
+) -> Iterator[Other]:
+    """What a function makes of inputs, or raises, but for rows, which are picked, and None."""
+    for function, part, first in (_naming(call, names), islice(inputs, NAMED), 0), (call, inputs, NAMED):
+        index = first
+        while other := picked.take(function, part, index, dropped):
+            yield other
+            index = other[0] + 1
+
+
+def _naming(call: Callable[[Any], Any], names: dict[str, None]) -> Callable[[Any], Any]:
+    """The same function; what fields its rows have goes to `names`."""
+
+    def naming(value: Any) -> Any:
+        made = call(value)
+        for row in made[:NAMED] if isinstance(made, list) else [made]:
+            if isinstance(row, dict):
+                names.update(dict.fromkeys(row))
+        return made
+
+    return naming
 
 
 def takes_record(function: Callable[..., Any]) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from enum import IntEnum
 from typing import Any
@@ -164,6 +165,62 @@ def test_what_raises_adds_nothing(make: Callable[[list[str]], Picker]) -> None:
         found.extend([{"status": 1, "method": "PUT"}, angry])
     found.add({"status": 304, "method": "POST"})
     assert list(map(values, found.columns().values())) == [[200, 304], ["GET", "POST"]]
+
+
+def answer(value: Any) -> Any:
+    """A transform: raises what is an exception, and makes the value itself of any other."""
+    if isinstance(value, BaseException):
+        raise value
+    return value
+
+
+@pytest.mark.parametrize("make", MAKE)
+def test_taking_stops_at_what_is_no_row_and_goes_on_after_it(make: Callable[[list[str]], Picker]) -> None:
+    angry: dict[Any, Any] = {Angry("a"): 1}
+    error = SystemExit(3)
+    inputs = iter([{"a": 1}, None, {"a": 2}, [{"a": 3}], {"a": 4}, error, None, angry, {"a": 5}])
+    found = make(["a"])
+    dropped: list[int] = []
+    first = found.take(answer, inputs, 10, dropped)
+    assert first == (13, [{"a": 3}], None)
+    assert found.take(answer, inputs, 14, dropped) == (15, None, error)
+    third = found.take(answer, inputs, 16, dropped)
+    assert third is not None
+    assert (third[:2], str(third[2])) == ((17, None), "do not compare me")
+    assert found.take(answer, inputs, 18, dropped) is None
+    assert values(found.columns()["a"]) == [1, 2, 4, 5]
+    assert dropped == [11, 16]
+
+
+@pytest.mark.parametrize("make", MAKE)
+def test_a_row_that_is_changed_afterwards_was_taken_as_it_was(make: Callable[[list[str]], Picker]) -> None:
+    row: dict[str, Any] = {}
+
+    def again(value: int) -> dict[str, Any]:
+        row["a"] = value
+        return row
+
+    found = make(["a"])
+    assert found.take(again, iter([1, 2, 3]), 0, []) is None
+    assert values(found.columns()["a"]) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("make", MAKE)
+def test_what_inputs_raise_is_raised(make: Callable[[list[str]], Picker]) -> None:
+    def inputs() -> Iterator[int]:
+        yield 1
+        raise RuntimeError("no more can be read")
+
+    with pytest.raises(RuntimeError, match="no more can be read"):
+        make(["a"]).take(lambda value: {"a": value}, inputs(), 0, [])
+
+
+@pytest.mark.parametrize("make", MAKE)
+def test_what_a_function_raises_knows_where(make: Callable[[list[str]], Picker]) -> None:
+    other = make(["a"]).take(answer, iter([ValueError("no")]), 0, [])
+    assert other is not None
+    assert other[2] is not None
+    assert [frame.name for frame in traceback.extract_tb(other[2].__traceback__)][-1] == "answer"
 
 
 @pytest.mark.skipif(native is None, reason="there is no native module here")

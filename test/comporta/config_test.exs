@@ -27,6 +27,15 @@ defmodule Comporta.ConfigTest do
              })
   end
 
+  test "batches of what is not compressed are larger, and none is larger than may be in flight or in a frame" do
+    kafka = %{"COMPORTA_SOURCE" => "kafka://127.0.0.1:9092/logs?group=g"}
+    assert {:ok, %{batch_bytes: 1_048_576}} = config(kafka)
+    assert {:ok, %{batch_bytes: 4_194_304}} = config(%{})
+    assert {:ok, %{batch_bytes: 2048}} = config(%{"COMPORTA_BATCH_BYTES" => "2KiB"})
+    assert {:ok, %{batch_bytes: 1_048_576}} = config(%{"COMPORTA_MAX_IN_FLIGHT" => "1MiB"})
+    assert {:ok, %{batch_bytes: size, max_record: size}} = config(%{"COMPORTA_MAX_FRAME" => "1MiB"})
+  end
+
   test "stdin is read to its end" do
     assert {:ok, %{until_end: true}} = config(%{"COMPORTA_SOURCE" => "-"})
   end

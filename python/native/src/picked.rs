@@ -3,10 +3,18 @@
 //! A column is kept as compactly as its values so far allow: integers and floats as such, and as groups what
 //! Python's equality tells apart. One value of another type, and it becomes a list of Python's objects.
 
+use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyIterator, PyList, PyString};
 
 use crate::arrow;
+
+/// The index of an input, and what a function made of it, or raised.
+type Other<'py> = (
+    usize,
+    Option<Bound<'py, PyAny>>,
+    Option<Bound<'py, PyBaseException>>,
+);
 
 /// Picks fields out of rows as they come.
 #[pyclass]
@@ -42,6 +50,45 @@ impl Picker {
         self.picked.clear();
         rows.iter().try_for_each(|row| self.pick(row))?;
         self.append(py)
+    }
+
+    /// Add the rows that a function makes of inputs, whose first has this index; to `dropped` goes the index of
+    /// each of which it makes None. Where it makes anything else, or raises, it is handed back; None at the end.
+    fn take<'py>(
+        &mut self,
+        function: &Bound<'py, PyAny>,
+        inputs: &Bound<'py, PyIterator>,
+        first: usize,
+        dropped: &Bound<'py, PyList>,
+    ) -> PyResult<Option<Other<'py>>> {
+        let py = function.py();
+        for (index, input) in (first..).zip(inputs.clone()) {
+            match function.call1((input?,)) {
+                Ok(made) => {
+                    if let Ok(row) = made.cast_exact::<PyDict>() {
+                        if let Err(error) = self.add(row) {
+                            return Ok(Some((
+                                index,
+                                None,
+                                Some(error.into_value(py).into_bound(py)),
+                            )));
+                        }
+                    } else if made.is_none() {
+                        dropped.append(index)?;
+                    } else {
+                        return Ok(Some((index, Some(made), None)));
+                    }
+                }
+                Err(error) => {
+                    return Ok(Some((
+                        index,
+                        None,
+                        Some(error.into_value(py).into_bound(py)),
+                    )));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Each field's column: a list of values; or numbers of 64 bits, and numpy's name of their type; or the

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from comporta.errors import Hopeless, TransformError
 from comporta.note import Note
 from comporta.options import OWN_FOLDER
-from comporta.picking import Other, Picker, picker
+from comporta.picking import Picker, picker
 from comporta.records import Decoded, Failure
 from comporta.rows import Rows
 from comporta.scalars import clean, shown
@@ -66,25 +66,15 @@ class RecordTransform(Transform):
             inputs = note.along(inputs, decoded.positions, decoded.batch.first, decoded.batch.next)
         picked = picker(fields)
         names: dict[str, None] = {}
-        dropped: list[int] = []
         not_one: dict[int, int] = {}  # records that made another number of rows
         failures: dict[int, Failure] = {}
-        for index, made, error in _others(picked, call, iter(inputs), names, dropped):
-            raised = error
-            if raised is None:
-                try:
-                    rows = _rows(made)
-                    picked.extend(rows)
-                    not_one[index] = len(rows)
-                    continue
-                except BaseException as refused:
-                    raised = refused
+        for index, error in _failing(picked, call, iter(inputs), names, not_one):
             not_one[index] = 0  # SystemExit too costs only the record that it was raised for
-            failures[index] = failure(raised, self.function, with_traceback=len(failures) < TRACEBACKS)
+            failures[index] = failure(error, self.function, with_traceback=len(failures) < TRACEBACKS)
             if decoded.batch.probation and index + 1 == len(failures):
                 give_up(failures)
         return Rows(
-            records=_records(decoded.count, not_one | dict.fromkeys(dropped, 0)),
+            records=_records(decoded.count, not_one),
             columns=picked.columns(),
             names=[name for name in names if type(name) is str],
             failures=failures,
@@ -132,19 +122,33 @@ class BatchTransform(Transform):
         return (arrow.record_batch(decoded),)
 
 
-def _others(
+def _failing(
     picked: Picker,
     call: Callable[[Any], Any],
     inputs: Iterator[Any],
     names: dict[str, None],
-    dropped: list[int],
-) -> Iterator[Other]:
-    """What a function makes of inputs, or raises, but for rows, which are picked, and None."""
+    not_one: dict[int, int],
+) -> Iterator[tuple[int, BaseException]]:
+    """Pick the rows that a function makes of inputs; the index and the exception of each input that fails.
+
+    How many rows an input makes, if that is not one, goes to `not_one`, and what fields they have to `names`.
+    """
+    dropped: list[int] = []
     for function, part, first in (_naming(call, names), islice(inputs, NAMED), 0), (call, inputs, NAMED):
         index = first
         while other := picked.take(function, part, index, dropped):
-            yield other
-            index = other[0] + 1
+            at, made, error = other
+            index = at + 1
+            if error is None:
+                try:
+                    rows = _rows(made)
+                    picked.extend(rows)
+                    not_one[at] = len(rows)
+                except BaseException as refused:
+                    error = refused
+            if error is not None:
+                yield at, error
+    not_one.update(dict.fromkeys(dropped, 0))
 
 
 def _naming(call: Callable[[Any], Any], names: dict[str, None]) -> Callable[[Any], Any]:

@@ -63,28 +63,19 @@ impl Picker {
     ) -> PyResult<Option<Other<'py>>> {
         let py = function.py();
         for (index, input) in (first..).zip(inputs.clone()) {
-            match function.call1((input?,)) {
-                Ok(made) => {
-                    if let Ok(row) = made.cast_exact::<PyDict>() {
-                        if let Err(error) = self.add(row) {
-                            return Ok(Some((
-                                index,
-                                None,
-                                Some(error.into_value(py).into_bound(py)),
-                            )));
-                        }
-                    } else if made.is_none() {
-                        dropped.append(index)?;
-                    } else {
-                        return Ok(Some((index, Some(made), None)));
-                    }
+            let made = function.call1((input?,)).and_then(|made| {
+                if let Ok(row) = made.cast_exact() {
+                    return self.add(row).map(|()| None);
                 }
+                Ok(Some(made))
+            });
+            match made {
+                Ok(None) => {}
+                Ok(Some(made)) if made.is_none() => dropped.append(index)?,
+                Ok(Some(made)) => return Ok(Some((index, Some(made), None))),
                 Err(error) => {
-                    return Ok(Some((
-                        index,
-                        None,
-                        Some(error.into_value(py).into_bound(py)),
-                    )));
+                    let error = error.into_value(py).into_bound(py);
+                    return Ok(Some((index, None, Some(error))));
                 }
             }
         }

@@ -212,6 +212,28 @@ def test_nothing_is_left_of_a_run_whose_command_dies_as_parts_start(workplace: W
     gone(set(family), seconds=30)
 
 
+def test_a_beam_that_cannot_stop_halts_once_its_command_is_gone(workplace: Workplace) -> None:
+    stuck = "fun() -> process_flag(trap_exit, true), timer:sleep(infinity) end"
+    child = "#{id => stuck, start => {erlang, apply, [fun() -> {ok, spawn_link(" + stuck + ")} end, []]},"
+    child += " restart => temporary, shutdown => infinity, type => supervisor}"
+    file = workplace.write("steady.py", STEADY)
+    numbers(workplace)
+    run = workplace.start(
+        *("run", file, "--source", "file:numbers-*.log", "--drain-timeout", "1s"),
+        env=SMALL | {"ERL_AFLAGS": f"-eval 'supervisor:start_child(kernel_safe_sup, {child}).'"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_until(lambda: _counted(workplace, file), "something is counted")
+    family = tree(run.pid)
+    programs = {pid for pid, line in family.items() if role(line) in ("source", "worker", "store")}
+    kill(run.pid)
+    run.wait()
+    gone(programs, seconds=5)
+    assert "beam" in [role(line) for pid, (_, line) in processes().items() if pid in family]
+    gone(set(family), seconds=30)
+
+
 def test_a_second_interrupt_stops_at_once_and_loses_nothing(workplace: Workplace) -> None:
     slow = STEADY.replace("sleep(0.01)", "sleep(3)")
     file = workplace.write("steady.py", slow)

@@ -54,6 +54,8 @@ defmodule Comporta.Progress do
   @doc "Ends the BEAM after so many milliseconds: where its command is gone, nobody else ends one that cannot stop."
   @spec halt_after(pos_integer) :: no_return
   def halt_after(limit) do
+    # An application that ends kills the processes of its group, and this one is for what comes after that, too.
+    Process.group_leader(self(), Process.whereis(:init))
     Process.sleep(limit)
     :erlang.halt(1, flush: false)
   end

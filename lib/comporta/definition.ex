@@ -25,7 +25,11 @@ defmodule Comporta.Definition do
           json: binary
         }
 
-  @doc "Reads and describes the configured file. An error is one line for the user."
+  @doc """
+  Reads and describes the configured file. An error is one line for the user.
+
+  The caller, which must trap exits, exits where another process that it is linked to does meanwhile.
+  """
   @spec load(Config.t()) :: {:ok, t} | {:error, String.t()}
   def load(config) do
     case File.read(config.file) do
@@ -49,17 +53,23 @@ defmodule Comporta.Definition do
 
     receive do
       {:python, ^python, {:ready, header, json}} ->
-        Python.kill(python, :recycled, "")
-        stopped(python)
+        stop(python)
         fields = Map.take(header, [:name, :hash, :ordered, :dedup, :python])
         {:ok, struct!(__MODULE__, Map.merge(fields, %{code: code, json: :binary.copy(json)}))}
 
       {:EXIT, ^python, {:shutdown, %Death{} = death}} ->
         {:error, Death.message(death)}
+
+      # Whoever loads it is told to stop, however long the file takes.
+      {:EXIT, from, reason} ->
+        if from != python, do: stop(python)
+        exit(reason)
     end
   end
 
-  defp stopped(python) do
+  defp stop(python) do
+    Python.kill(python, :recycled, "")
+
     receive do
       {:EXIT, ^python, _reason} -> :ok
     end

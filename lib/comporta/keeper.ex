@@ -44,7 +44,8 @@ defmodule Comporta.Keeper do
   @impl true
   def handle_continue(:load, state) do
     with {:ok, definition} <- Definition.load(state.config),
-         run = Run.new(state.config, definition),
+         run = Run.new(state.config, definition, state.whole?),
+         :ok <- check_claims(run),
          :ok <- claim_name(run) do
       # A keeper before this one that failed may have left it behind.
       Pipelines.stop(run)
@@ -54,6 +55,14 @@ defmodule Comporta.Keeper do
       {:error, words} -> conclude(state, 1, words)
     end
   end
+
+  defp check_claims(%{definition: %{dedup: true}, claims: "cassandra:" <> _keyspace, name: name}) do
+    {:error,
+     "#{name} deduplicates, and ids cannot be claimed in Cassandra: give --claims redis://HOST:PORT" <>
+       " (COMPORTA_CLAIMS)"}
+  end
+
+  defp check_claims(_run), do: :ok
 
   defp claim_name(run) do
     case Registry.register(Comporta.Registry, {run.name, :keeper}, nil) do
@@ -107,11 +116,21 @@ defmodule Comporta.Keeper do
   def terminate(_reason, %{run: nil}), do: :ok
 
   # The pipeline is drained by now, so that this is where the run ended.
-  def terminate(_reason, %{run: %{name: name} = run, verdict: verdict} = state) do
+  def terminate(_reason, %{run: %{name: name} = run} = state) do
     Pipelines.stop(run)
+    verdict = state.verdict || failed_meanwhile()
     ledger = Status.get(name, :durable, Ledger.new())
     Progress.ledger(name, ledger, verdict == {0, nil} and not Status.get(name, :worked?, false))
     say_verdict(state, conclusion(verdict, ledger))
+  end
+
+  # What a part said as the pipeline was drained.
+  defp failed_meanwhile do
+    receive do
+      {:run, {:failed, words}} -> {1, words}
+    after
+      0 -> nil
+    end
   end
 
   defp conclusion(verdict, ledger) do

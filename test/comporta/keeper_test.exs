@@ -128,6 +128,47 @@ defmodule Comporta.KeeperTest do
     await_counted("named", 1500)
   end
 
+  test "a part that fails as its pipeline is drained does not hold it up", context do
+    keeper = keep(%{stuck(context, "failing-late") | drain_timeout: 3_600_000})
+    await(fn -> Status.get("failing-late", :worked?, false) end)
+    stopped = Task.async(fn -> Keeper.stop(keeper) end)
+    source = await_stage("failing-late", :source)
+    await(fn -> :sys.get_state(source).draining end)
+    Process.exit(await_stage("failing-late", {:worker, 1}), :kill)
+    assert Task.await(stopped, @deadline) == :ok
+  end
+
+  test "one that cannot be drained in time ends, and no other with it", context do
+    {good, log} = config(context, "beside")
+    keep(good)
+    keeper = keep(%{stuck(context, "stuck") | drain_timeout: 200})
+    await(fn -> Status.get("stuck", :worked?, false) end)
+    assert Keeper.stop(keeper) == :ok
+    refute GenServer.whereis(Run.name(%{name: "stuck"}, :tree))
+    File.write!(log, lines(1..500), [:append])
+    await_counted("beside", 1500)
+  end
+
+  test "one whose file is still being loaded can be stopped", context do
+    {config, _log} = config(context, "loading")
+    File.write!(config.file, "import time\nopen(__file__ + '.loading', 'w').close()\ntime.sleep(3600)\n")
+    start_supervised!(Supervisor.child_spec({Keeper, {config, :among_others}}, id: :loading))
+    await(fn -> File.exists?(config.file <> ".loading") end)
+    assert stop_supervised(:loading) == :ok
+  end
+
+  # A pipeline whose transform never returns.
+  defp stuck(context, name) do
+    {config, _log} = config(context, name)
+
+    File.write!(
+      config.file,
+      File.read!(config.file) |> String.replace("return {}", "__import__('time').sleep(3600)")
+    )
+
+    config
+  end
+
   test "a pipeline is started, and drained, from Elixir", context do
     {config, _log} = config(context, "embedded")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from cassandra.query import SimpleStatement
 from cluster import Cluster
 from cluster import cluster as cluster
-from conftest import Workplace, wait_until
+from conftest import COMMAND, Workplace, wait_until
 from kafka_topics import Topic
 
 from comporta import addresses
@@ -73,6 +74,8 @@ PLACES = {
         "cassandra://HOST/numbers",
         "--dead",
         "kafka://HOST/dead",
+        "--claims",
+        "redis://HOST",
     ),
     "redis": ("--source", "file:a.log", "--claims", "redis://HOST"),
 }
@@ -93,6 +96,21 @@ def test_a_wrong_host_is_named_while_it_is_waited_for(
     said = waits(workplace, "run", file, *places(service, "nowhere.invalid"), status=status)
     assert "nowhere.invalid" in said
     assert "no address is known for that name: is it right?" in said
+
+
+def test_claims_in_cassandra_are_refused_before_it_is_waited_for(
+    workplace: Workplace, file: Path, port: int
+) -> None:
+    places = ("--store", f"cassandra://127.0.0.1:{port}/numbers", "--dead", f"kafka://127.0.0.1:{port}/dead")
+    line = refused(workplace, "run", file, "--source", "file:a.log", *places)
+    assert "numbers deduplicates, and ids cannot be claimed in Cassandra: give --claims redis://" in line
+
+
+def test_stdin_that_is_closed_is_refused(workplace: Workplace, file: Path) -> None:
+    words = ("sh", "-c", f"exec {COMMAND} run {file} --source - <&-")
+    done = subprocess.run(words, cwd=workplace.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "--source - reads stdin, which is closed" in done.stderr
 
 
 def test_init_waits_in_words_too(cluster: Cluster, file: Path, port: int) -> None:

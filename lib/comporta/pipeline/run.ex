@@ -10,7 +10,7 @@ defmodule Comporta.Pipeline.Run do
   # Imports of a machine-learning library from a cold disk take their time.
   @start_timeout 120_000
 
-  @enforce_keys [:name, :config, :definition, :probation, :keeper, :store, :claims]
+  @enforce_keys [:name, :config, :definition, :probation, :keeper, :whole?, :store, :claims]
   defstruct @enforce_keys
 
   @type t :: %__MODULE__{
@@ -19,6 +19,7 @@ defmodule Comporta.Pipeline.Run do
           definition: Definition.t(),
           probation: Probation.t(),
           keeper: pid,
+          whole?: boolean,
           store: String.t(),
           claims: String.t()
         }
@@ -29,9 +30,12 @@ defmodule Comporta.Pipeline.Run do
           | {:failed, words :: String.t()}
           | :finished
 
-  @doc "A run of a definition under the configured settings, kept by the calling process."
-  @spec new(Config.t(), Definition.t()) :: t
-  def new(config, definition) do
+  @doc """
+  A run of a definition under the configured settings, kept by the calling process; `whole?` is whether it is all that
+  the BEAM is there for.
+  """
+  @spec new(Config.t(), Definition.t(), boolean) :: t
+  def new(config, definition, whole?) do
     store = config.store || "sqlite:.comporta/#{definition.name}.db"
 
     %__MODULE__{
@@ -40,6 +44,7 @@ defmodule Comporta.Pipeline.Run do
       definition: definition,
       probation: Probation.new(),
       keeper: self(),
+      whole?: whole?,
       store: store,
       claims: config.claims || store
     }

@@ -299,7 +299,7 @@ defmodule Comporta.Pipeline.Source do
 
   defp pull(state), do: state
 
-  defp drained(%{draining: from} = state) when from != nil do
+  defp drained(%{draining: {_pid, _tag} = from} = state) do
     if Assignments.idle?(state.assignments) do
       GenServer.reply(from, :ok)
       %{state | draining: :done}

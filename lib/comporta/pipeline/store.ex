@@ -120,6 +120,7 @@ defmodule Comporta.Pipeline.Store do
 
   @impl true
   def handle_info(:flush, state), do: {:noreply, start_flush(state)}
+  def handle_info(:watch, %{generation: nil} = state), do: {:noreply, state}
   def handle_info(:watch, state), do: {:noreply, start_flush(%{state | unflushed?: true})}
 
   def handle_info({:python, python, {:ready, header, _payload}}, %{python: python} = state) do

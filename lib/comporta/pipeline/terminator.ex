@@ -3,8 +3,9 @@ defmodule Comporta.Pipeline.Terminator do
   Drains a pipeline when it is stopped: pull no more, finish what is in flight, flush, commit.
 
   It is the last child of the tree, so the first to be stopped, while every stage still runs. It is bounded in time:
-  past `drain_timeout` the BEAM is halted without flushing its output, and nothing is lost but time, for what was not
-  flushed is done again from the checkpoint. A pipeline of which a stage has failed is not drained.
+  past `drain_timeout` the BEAM is halted without flushing its output, or, where there are other pipelines, only this one
+  ends. Nothing is lost but time, for what was not flushed is done again from the checkpoint. A pipeline of which a stage
+  has failed, or fails as it is drained, is not drained.
   """
 
   use GenServer
@@ -39,7 +40,8 @@ defmodule Comporta.Pipeline.Terminator do
 
   @impl true
   def terminate(_reason, run) do
-    if Enum.all?(parts(run), &GenServer.whereis(Run.name(run, &1))), do: drain(run)
+    parts = Enum.map(parts(run), &GenServer.whereis(Run.name(run, &1)))
+    if Enum.all?(parts), do: drain(run, parts)
   end
 
   defp parts(run) do
@@ -47,23 +49,39 @@ defmodule Comporta.Pipeline.Terminator do
     [:source, :sequencer, :store] ++ claims ++ for(n <- 1..run.config.workers, do: {:worker, n})
   end
 
-  defp drain(%{name: name, config: %{drain_timeout: timeout}} = run) do
-    {:ok, overtime} = :timer.apply_after(timeout, __MODULE__, :halt, [name, timeout])
-    Source.drain(Run.name(run, :source), :infinity)
-    Store.flush_and_wait(Run.name(run, :store), :infinity)
-    _ = :timer.cancel(overtime)
-    Source.close(Run.name(run, :source), @close_ms)
-  catch
-    :exit, reason ->
-      Logger.error("#{name} was not drained, a part of it failed: #{Exception.format_exit(reason)}")
+  # By another process, which waits for as long as it takes: this one looks after the parts and the time.
+  defp drain(run, parts) do
+    Enum.each(parts, &Process.monitor/1)
+    {drainer, drained} = spawn_monitor(__MODULE__, :finish, [run])
+
+    receive do
+      {:DOWN, ^drained, :process, _pid, :normal} ->
+        Source.close(Run.name(run, :source), @close_ms)
+
+      {:DOWN, _monitor, :process, _pid, reason} ->
+        Process.exit(drainer, :kill)
+        Logger.error("#{run.name} was not drained, a part of it failed: #{Exception.format_exit(reason)}")
+    after
+      run.config.drain_timeout -> overtime(run)
+    end
   end
 
-  @doc "Stops the BEAM at once: draining `name` took longer than `timeout` milliseconds."
-  @spec halt(String.t(), pos_integer) :: no_return
-  def halt(name, timeout) do
-    words = "#{name} was not drained within #{timeout} ms: what was not flushed will be done again"
-    Progress.verdict({1, words}, div(@grace, 2))
+  @doc "Has everything that is in flight finished and made durable, however long it takes."
+  @spec finish(Run.t()) :: :ok
+  def finish(run) do
+    Source.drain(Run.name(run, :source), :infinity)
+    Store.flush_and_wait(Run.name(run, :store), :infinity)
+  end
+
+  # What holds one pipeline up is no reason to end others.
+  defp overtime(%{whole?: false} = run), do: Logger.error(too_long(run))
+
+  defp overtime(run) do
+    Progress.verdict({1, too_long(run)}, div(@grace, 2))
   after
     :erlang.halt(1, flush: false)
   end
+
+  defp too_long(%{name: name, config: %{drain_timeout: timeout}}),
+    do: "#{name} was not drained within #{timeout} ms: what was not flushed will be done again"
 end

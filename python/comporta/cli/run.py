@@ -102,6 +102,8 @@ def run(file: PipelineFile, **given: Any) -> int:
     """
     options.check_start(given["start"], given["source"])
     dead_letters(given["dead"], given["source"], given["store"] or "sqlite:")
+    if given["source"] == "-" and sys.stdin is None:
+        raise click.UsageError("--source - reads stdin, which is closed: give it something to read")
     log_format = given["log_format"]
     shown = display.choose(log_format)
     folder = find_release()

@@ -39,6 +39,11 @@ defmodule Comporta.Pipeline.StoreTest do
     assert flushes() == 1
   end
 
+  test "a store that is not ready has nothing to flush, however long it waits" do
+    state = info(%Store{run: %{name: "store test"}}, :watch)
+    assert {:reply, :ok, _state} = Store.handle_call(:flush_and_wait, {self(), make_ref()}, state)
+  end
+
   test "one that is due while another is under way waits for the next interval" do
     state = folded() |> info(:flush)
     state = folded(state) |> info(:flush) |> flushed()

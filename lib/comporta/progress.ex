@@ -67,6 +67,7 @@ defmodule Comporta.Progress do
   end
 
   def init(%{progress_fd: descriptor} = config) do
+    Process.flag(:trap_exit, true)
     {:ok, _} = :timer.send_interval(@report_ms, :report)
 
     {:ok,
@@ -121,7 +122,13 @@ defmodule Comporta.Progress do
     {:noreply, state}
   end
 
-  def handle_info({port, :eof}, %{port: port} = state) do
+  def handle_info({port, :eof}, %{port: port} = state) when port != nil, do: alone(state)
+  # So ends the descriptor where the command had not read all that was written to it.
+  def handle_info({:EXIT, port, _reason}, %{port: port} = state) when port != nil, do: alone(state)
+  def handle_info(_message, state), do: {:noreply, state}
+
+  # The command is gone.
+  defp alone(state) do
     spawn(__MODULE__, :halt_after, [state.config.drain_timeout + @grace_ms])
 
     spawn(fn ->
@@ -131,8 +138,6 @@ defmodule Comporta.Progress do
 
     {:noreply, %{state | port: nil}}
   end
-
-  def handle_info(_message, state), do: {:noreply, state}
 
   defp counts(name, ledger, more) do
     profile = for {step, sum} <- Profile.all(name), do: [step, sum]

@@ -212,6 +212,21 @@ def test_nothing_is_left_of_a_run_whose_command_dies_as_parts_start(workplace: W
     gone(set(family), seconds=30)
 
 
+def test_nothing_is_left_of_a_run_whose_command_dies_with_unread_progress(workplace: Workplace) -> None:
+    file = workplace.write("steady.py", STEADY)
+    numbers(workplace)
+    words = ("run", file, "--source", "file:numbers-*.log")
+    run = workplace.start(*words, env=SMALL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(lambda: _counted(workplace, file), "something is counted")
+    family = tree(run.pid)
+    kill(run.pid, signal.SIGSTOP)
+    time.sleep(1.0)  # in which the BEAM says how it goes, four times
+    kill(run.pid)
+    run.wait()
+    gone(set(family), seconds=30)
+    assert workplace.ledger(file)["in_flight"] == 0
+
+
 def test_a_beam_that_cannot_stop_halts_once_its_command_is_gone(workplace: Workplace) -> None:
     stuck = "fun() -> process_flag(trap_exit, true), timer:sleep(infinity) end"
     child = "#{id => stuck, start => {erlang, apply, [fun() -> {ok, spawn_link(" + stuck + ")} end, []]},"

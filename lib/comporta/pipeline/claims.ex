@@ -44,7 +44,9 @@ defmodule Comporta.Pipeline.Claims do
   end
 
   def handle_info({:store, _event}, state), do: {:noreply, state}
-  def handle_info(:start_python, state), do: {:noreply, start_python(state)}
+  def handle_info(:start_python, %{python: nil} = state), do: {:noreply, start_python(state)}
+  # It was started meanwhile, as the store became ready.
+  def handle_info(:start_python, state), do: {:noreply, state}
 
   def handle_info({:python, python, {:ready, _header, _payload}}, %{python: python} = state) do
     state.asked |> Map.keys() |> Enum.sort() |> Enum.each(&ask(%{state | python: python}, &1))

@@ -245,6 +245,24 @@ def test_scripts_that_redis_forgot_are_sent_again(own: RedisServer) -> None:
     assert claims.claim(many(4000, "a/1")) == b"\x00" * 10 + b"\x01" * 3990
 
 
+def test_a_script_that_cannot_be_sent_again_at_once_is_later(
+    own: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims = opened(own.url)
+    claims.claim(many(10))
+    own.client.script_flush()
+    send, failures = redis_nodes._send, [ConnectionError("reset by peer")]
+
+    def failing(connection: object, *command: object) -> None:
+        if command[0] == "EVAL" and failures:
+            raise failures.pop()
+        send(connection, *command)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(redis_nodes, "_send", failing)
+    assert claims.claim(many(4000, "a/1")) == b"\x00" * 10 + b"\x01" * 3990
+    assert not failures
+
+
 def test_a_restart_is_waited_for(mortal: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     claims = opened(mortal.url)

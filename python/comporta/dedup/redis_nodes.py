@@ -144,9 +144,10 @@ class Nodes:
                 failed.append(call)
                 return
             try:
-                call.answered(self._attempt(node, connection.read_response))
-            except _NotLoaded:
-                send(node, call, "EVAL", SCRIPT)
+                try:
+                    call.answered(self._attempt(node, connection.read_response))
+                except _NotLoaded:
+                    send(node, call, "EVAL", SCRIPT)
             except Away as why:
                 failed.append(call)
                 reason = str(why)

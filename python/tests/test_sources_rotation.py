@@ -16,7 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comporta.sources import Limits, inventory
+from comporta.sources.content import Content
 from comporta.sources.identity import Identity
+from comporta.sources.lines import FINGERPRINT, Cutter, fingerprint
 
 CONTENT = b"".join(b"line %d\n" % number for number in range(500))
 HALF = CONTENT.index(b"line 300\n")
@@ -308,6 +310,54 @@ def test_a_newcomer_that_only_begins_as_a_log_does_is_read_at_once() -> None:
     run.read()
     append("b.log", header + b"something else\n")
     assert len(run.read().lines) == 600 + 101
+
+
+def test_a_log_of_which_nothing_was_read_is_known_again_when_its_file_is_another() -> None:
+    append("a.log", CONTENT[:HALF])
+    run = Run("a.log", until_end=False)
+    run.read(0)
+    copy_and_truncate("a.log", "a.log.1")
+    append("a.log", CONTENT[HALF:] * 3)  # as long as it was, and longer
+    for _ in range(2):
+        run.read()
+    assert sorted(run.lines) == sorted((CONTENT[:HALF] + CONTENT[HALF:] * 3).splitlines())
+
+
+def test_a_log_that_is_being_compressed_at_the_first_look_is_read_once() -> None:
+    append("a.log", CONTENT)
+    Path("a.log.gz").write_bytes(gzip.compress(CONTENT)[:-100])
+    run = Run("a.log*", until_end=False)
+    run.read()
+    assert run.lines == CONTENT.splitlines()
+    Path("a.log.gz").write_bytes(gzip.compress(CONTENT))
+    Path("a.log").unlink()
+    for _ in range(2):
+        run.read()
+    assert run.lines == CONTENT.splitlines()
+    assert len(run.partitions) == 1
+
+
+class Truncated(Content):
+    """A content that is gone once it has been read."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def read(self, position: int, size: int) -> bytes:
+        data, self._data = self._data[position : position + size], b""
+        return data
+
+    def extent(self, position: int) -> int:
+        return min(position, len(self._data))
+
+    def file_size(self, position: int) -> int:
+        return position
+
+
+def test_lines_are_known_again_by_what_was_read_however_soon_the_file_is_truncated() -> None:
+    batch = Cutter(Truncated(CONTENT), 0, Limits(1 << 20, 1 << 20)).next(None, is_final=False)
+    assert batch is not None
+    assert batch.mark == fingerprint(CONTENT[-FINGERPRINT:])
 
 
 def test_until_the_end_an_uncompressed_copy_is_read_at_once(caplog: pytest.LogCaptureFixture) -> None:

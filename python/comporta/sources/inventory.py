@@ -153,6 +153,8 @@ class Inventory:
 
     def _must_wait(self, place: Place, content: Content, logs: Sequence[LogFile]) -> bool:
         """Whether it is not clear yet if a file is a copy of a log that is there."""
+        if not isinstance(content, Plain):  # at the first listing, no log was there before
+            logs = [*logs, *(log for log in self.logs.values() if not log.is_compressed)]
         log = next((log for log in logs if log.place and _is_alike(content, log)), None)
         if log is None:
             return False

@@ -107,9 +107,18 @@ class Cutter:
         first, next = self.position, base + length
         self.position = self._base = self._searched = next
         self._head = None
-        mark = mark_at(self._content, next)
+        mark = self._mark(base, next, payload) if format == "lines" else mark_at(self._content, next)
         self._content.release(next - FINGERPRINT)
         return Slice(format, base, first, next, count, payload, mark)
+
+    def _mark(self, base: int, next: int, lines: bytes | memoryview) -> bytes:
+        """The fingerprint of the KiB before `next`, where the lines that begin at `base` end.
+
+        It is of the lines as they were read: the file may have been truncated since.
+        """
+        start = max(0, next - FINGERPRINT)
+        before = self._content.read(start, base - start) if start < base else b""
+        return fingerprint(before + bytes(lines[max(0, start - base) :]))
 
 
 def _at_most(lines: int, data: bytes, length: int) -> tuple[int, int]:

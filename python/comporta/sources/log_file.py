@@ -9,7 +9,7 @@ from pathlib import Path
 from comporta.sources.content import GZIP_MAGIC, Content, Gzip, content_of, opened
 from comporta.sources.contract import Limits
 from comporta.sources.identity import Trace, identify
-from comporta.sources.lines import FINGERPRINT, Cutter, Slice, mark_at
+from comporta.sources.lines import FINGERPRINT, Cutter, Slice
 from comporta.sources.listing import Place
 
 logger = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ class LogFile:
         if size < content.file_size(self.position):
             raise Lost("was truncated")
         # One that was truncated, and has grown again since it was last looked at, is as long as it should be.
-        if not self.is_compressed and self.mark not in (b"", mark_at(content, self.position)):
+        if not self.is_compressed and not self.trace.agrees(content):
             raise Lost("was truncated and written anew")
         slice = cutter.next(self.until, is_final)
         self._seen = signature if slice is None else None

@@ -188,6 +188,10 @@ def test_messages_older_than_record_batches_are_left_to_aiokafka() -> None:
     make = partition_records(PartitionRecords, MemoryRecords, LIMITS, lambda _: None, lambda _: False)
     found = list(make(PLACE, Fetched(bytes(builder.build())), None, 0, None, None, True, READ_COMMITTED))
     assert [(each.offset, each.value) for each in found] == [(0, b"value 0"), (1, b"value 1")]
+    short = LegacyRecordBatchBuilder(magic=1, compression_type=0, batch_size=1 << 16)
+    short.append(0, 5, None, b"a")  # shorter than a record batch's header
+    assert Fetched(bytes(short.build())).has_next()
+    assert not Fetched(bytes(short.build())[:-1]).has_next()
     data = record_batch(0, rows(b"a"))
     assert spans(list(make(PLACE, Fetched(data), None, 0, None, None, True, READ_COMMITTED))) == [(0, 1, 1)]
 

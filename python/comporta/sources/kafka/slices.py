@@ -12,6 +12,7 @@ from typing import Any
 
 from aiokafka.record.control_record import ABORT_MARKER, ControlRecord
 from aiokafka.record.default_records import DefaultRecordBatch
+from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 
@@ -192,6 +193,11 @@ class Fetched:
         self.data = data
 
     def has_next(self) -> bool:
+        if (
+            len(self.data) > MAGIC_INDEX and self.data[MAGIC_INDEX] < 2
+        ):  # a message may be shorter than a header
+            has_next: bool = MemoryRecords(self.data).has_next()
+            return has_next
         return next(record_batches(self.data), None) is not None
 
     def size_in_bytes(self) -> int:

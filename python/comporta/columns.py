@@ -168,10 +168,10 @@ def _array(kinds: set[type], found: Sequence[int | float]) -> NDArray[Any] | Non
 
 
 def _number_or_bad(index: int, value: Any, bad: Bad) -> int | float | None:
-    value = unwrapped(value)
-    if value is None:
-        return None
     try:
+        value = unwrapped(value)
+        if value is None:
+            return None
         number = plain_number(value)
         if not -GREATEST < number < GREATEST:
             raise ValueError(f"{shown(number)} is not a finite number; return None where there is no value")

@@ -18,11 +18,13 @@ from typing import Any, Literal, NamedTuple
 
 from comporta import etf
 from comporta.etf import Atom
+from comporta.scalars import clean
 
 Payload = bytes | bytearray | memoryview
 
 MAX_FRAME = 64 << 20
 MAX_HEADER = 64 << 10
+LONGEST_LOG = 8000  # characters of a text that is logged
 Level = Literal["debug", "info", "warning", "error"]
 
 
@@ -126,8 +128,8 @@ class Connection:
         self.send({"kind": "refused", "reason": reason})
 
     def log(self, level: Level, text: str) -> None:
-        """Have a line logged."""
-        self.send({"kind": "log", "level": Atom(level), "text": text})
+        """Have a line logged; one that is too long for a header loses its middle."""
+        self.send({"kind": "log", "level": Atom(level), "text": clean(text, LONGEST_LOG)})
 
     def watch_sending(self, seconds: float, on_stall: Callable[[], None]) -> None:
         """Have `on_stall` called, again and again, when sending has waited so long for the peer."""

@@ -161,7 +161,11 @@ class _Log(logging.Handler):
         self._connection = connection
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = self.format(record)
+        try:
+            text = self.format(record)
+        except Exception:  # as the standard library does: what is logged wrongly is no error of who logs it
+            self.handleError(record)
+            return
         try:
             self._connection.log(_level(record.levelno), text)
         except Closed:

@@ -6,7 +6,20 @@ from typing import Any
 
 
 def unwrapped(value: Any) -> Any:
-    """Python's own value for a scalar of numpy or pyarrow, None for pandas' missing ones; else the value."""
+    """Python's own value for a scalar of numpy or pyarrow, None for pandas' missing ones; else the value.
+
+    Raises `ValueError` for a value of another library that looks like a scalar, and is none.
+    """
+    try:
+        return _unwrapped(value)
+    except Exception as error:
+        raise ValueError(
+            f"{shown(value)} is a {type(value).__name__}, of which no plain value can be had:"
+            f" {type(error).__name__}"
+        ) from None
+
+
+def _unwrapped(value: Any) -> Any:
     if type(value).__name__ in ("NaTType", "NAType"):
         return None
     if hasattr(value, "as_py"):

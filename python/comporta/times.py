@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from comporta.columns import NO_TIME, Bad, Column, alike, converted
 from comporta.event_time import EARLIEST, LATEST, TimeReader
+from comporta.scalars import shown
 
 REMEMBERED = 100_000  # distinct texts
 
@@ -38,8 +39,8 @@ class Times:
             return self._known[value]
         try:
             read = self._read(value)
-        except OverflowError as error:
-            raise ValueError(str(error)) from None
+        except (OverflowError, TypeError) as error:  # TypeError: a time zone without an offset
+            raise ValueError(f"time {shown(value)} cannot be used: {error}") from None
         time = NO_TIME if read is None else read
         if is_text:
             if len(self._known) >= REMEMBERED:

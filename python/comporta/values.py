@@ -18,8 +18,8 @@ from comporta.event_time import Milliseconds, to_datetime, to_text
 from comporta.scalars import shown, unwrapped
 
 NULL = "null"
-GREATEST = 2**1024
-"""No number may be as great as that: one that cannot be said as a float."""
+GREATEST = 2**1024 - 2**970
+"""No number may be as great as that: it is the least that is no float, rounded to the nearest."""
 
 
 def canonical(value: Any) -> str:
@@ -93,7 +93,7 @@ def _moment(value: Milliseconds) -> str:
 def _whole(value: int) -> str:
     if -GREATEST < value < GREATEST:
         return str(value)
-    raise ValueError(f"an integer of {value.bit_length()} bits is too great; at most 1,024 bits are kept")
+    raise ValueError(f"an integer of {value.bit_length()} bits is too great: it must be below 1.8e308")
 
 
 def _float(value: float) -> str:

@@ -7,10 +7,12 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
 import pandas
+import polars
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -405,6 +407,55 @@ def test_under_probation_bad_values_are_a_mistake_too() -> None:
     assert run(made, of_records(*rows)).dead == 1000
     assert run(made, of_records(*rows[1:], probation=True)).dead == 999
     assert run(made, of_records(*rows, {"time": NOON}, probation=True)).counted == 1
+
+
+class Tag:
+    """Has whatever is asked for, as elements of HTML do: None."""
+
+    def __getattr__(self, name: str) -> None:
+        return None
+
+
+class Fields(dict[str, Any]):
+    """A dict whose fields are attributes, too."""
+
+    __getattr__ = dict.__getitem__
+
+
+class Nowhere(tzinfo):
+    """A time zone that does not know where it is."""
+
+    def utcoffset(self, when: datetime | None) -> None:
+        return None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Tag(),
+        Fields(),
+        polars.Series([1.5]),
+        datetime(2015, 5, 17, tzinfo=Nowhere()),
+        pa.scalar(1, pa.timestamp("ns")),
+        2**1024 - 1,
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_whatever_a_value_is_it_costs_its_own_record_at_most(value: Any) -> None:
+    good = {"time": NOON, "a": 1, "b": 1}
+    metrics = [
+        c.count("n", by="a", every="1m"),
+        c.sum("s", of="b"),
+        c.quantiles("q", of="b"),
+        c.top("t", of="b"),
+    ]
+    for field in good:
+        rows = [good, good | {field: value}]
+        outcome = run(
+            pipeline(*metrics, transform=lambda index, rows=rows: rows[int(index)]), of_records(0, 1)
+        )
+        assert outcome.counted + outcome.dead == 2
+        assert outcome.counted >= 1
 
 
 def test_a_field_that_is_never_there_gets_one_warning_with_the_fields_seen() -> None:

@@ -106,6 +106,7 @@ def test_ids_can_be_in_a_header_and_are_kept_a_day_by_default() -> None:
         (lambda: c.count("n", by=["a", "a"]), "'a' twice", "each field once"),
         (lambda: c.count("n", by=7), "by=7", '"status"'),  # type: ignore[arg-type]
         (lambda: c.sum("n", of=""), "of=''", "name one"),
+        (lambda: c.top("n", of=None), "of=None", "name one"),
         (lambda: c.top("n", of="a", k=0), "k=0", "from 1 to 1000"),
         (lambda: c.top("n", of="a", k=True), "k=True", "from 1 to 1000"),
         (lambda: c.by_id(), "a field or a header", "by_id(header="),

@@ -198,10 +198,13 @@ def test_logging_reaches_the_beam_with_its_level(start: Start) -> None:
             1 / 0
         except ZeroDivisionError:
             logging.exception("failed")
+        logging.warning("%d apples", "many")
+        logging.warning("x" * 100_000)
         """
     )
     program.begin()
-    logged = [program.receive().header for _ in range(3)]
+    logged = [program.receive().header for _ in range(4)]
+    assert 7000 < len(logged.pop()["text"]) < 9000  # and what cannot be formatted is no error of who logs it
     assert [(header["level"], header["text"].split(b"\n")[0]) for header in logged] == [
         ("info", b"opened it"),
         ("warning", b"careful"),

@@ -62,7 +62,7 @@ class Metric(abc.ABC, Generic[State]):
         self, name: str, *, of: str | None, by: str | Iterable[str] = (), every: str | None = None
     ) -> None:
         self.name = options.name(name, "a metric")
-        self.of = None if of is None else options.field(of, "of")
+        self.of = None if self.takes is Takes.NOTHING else options.field(of, "of")
         self.by = options.fields(by, "by")
         self.every = None if every is None else options.duration(every, "every")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 
 from dateutil.parser import isoparser
@@ -24,6 +25,9 @@ SECONDS_BELOW = 100_000_000_000  # a number below is seconds, one that is not is
 COMMON_ISO = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{3}|\.\d{6})?([+-]\d\d:\d\d)?", re.ASCII
 ).fullmatch
+
+# A date, and a time only after what separates them: digits alone are a number of seconds or milliseconds.
+ISO_DATE = re.compile(r"[\dW-]{4,10}(\Z|[T ])", re.ASCII).match
 
 
 class Milliseconds(int):
@@ -52,8 +56,8 @@ class TimeReader:
             return self._text(value.decode("utf-8", "backslashreplace"))
         if isinstance(value, datetime):
             return since_epoch(value)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return _number(value)
+        if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
+            return _number(float(value) if isinstance(value, Decimal) else value)
         raise ValueError(
             f"time {shown(value)} is a {type(value).__name__}; return a datetime, ISO 8601 text, or a number"
             " of seconds or milliseconds since 1970"
@@ -79,6 +83,8 @@ def parse_iso(text: str) -> datetime:
         text = text[:-1] + "+00:00"
     if COMMON_ISO(text):
         return datetime.fromisoformat(text)
+    if not ISO_DATE(text):
+        raise ValueError(f"{text!r} does not begin with a date")
     moment: datetime = isoparser().isoparse(text)
     return moment
 

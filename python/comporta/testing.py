@@ -48,7 +48,10 @@ class Run:
         return [] if output is None else [json.loads(row) for row in unpack(output)["rows"]]
 
     def values(self, name: str) -> dict[Group, Any]:
-        """A metric's values by group. Raises `KeyError` if the pipeline has no metric of that name."""
+        """A metric's values by group. Raises `KeyError` if the pipeline has no metric of that name.
+
+        As keys of a dict, the groups of True and of 1 are one, which the command tells apart.
+        """
         columns = self.outcome.result["metrics"][name]
         metric = next(metric for metric in self.pipeline.metrics if metric.name == name)
         return {

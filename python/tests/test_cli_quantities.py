@@ -63,3 +63,8 @@ def test_fractions_of_seconds() -> None:
 def test_what_is_no_moment_is_refused_in_words(text: str) -> None:
     with pytest.raises(ValueError, match="is not a time such as 2015-05-17"):
         moment(text)
+
+
+def test_eight_digits_that_are_a_date_are_one() -> None:
+    assert moment("20150517") == datetime(2015, 5, 17, tzinfo=timezone.utc)
+    assert moment("14318640") == datetime(1970, 6, 15, 17, 24, tzinfo=timezone.utc)

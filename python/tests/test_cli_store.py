@@ -19,10 +19,12 @@ import pytest
 from steps import assigned, cells_of, step
 
 from comporta.cli import main, output
+from comporta.cli.query import flat
 from comporta.computation import Computation
 from comporta.formats import decode
 from comporta.generations import Generation
 from comporta.loading import load
+from comporta.query import Answer as Answered
 from comporta.records import Batch
 from comporta.sinks import Ledger, open_sink
 
@@ -141,6 +143,18 @@ class TestQuery:
             ["1970-01-01T00:00:00Z", "1970-01-01T00:01:00Z", "2"],
             ["1970-01-01T00:01:00Z", "1970-01-01T00:02:00Z", "1"],
         ]
+
+    def test_a_field_that_is_called_as_another_column_keeps_its_own(self) -> None:
+        answer: Answered = {
+            "metric": "hits",
+            "start": "1970-01-01T00:00:00Z",
+            "end": "1970-01-01T00:01:00Z",
+            "group": {"start": "a", "value": "b", "page": "/"},
+            "value": 3,
+        }
+        [row] = flat(answer)
+        assert (row["start"], row["value"], row["page"]) == ("1970-01-01T00:00:00Z", 3, "/")
+        assert (row["group.start"], row["group.value"]) == ("a", "b")
 
     def test_buckets_between_two_times(self, call: Call) -> None:
         answer = call("query", "web.py", "hits", "--format", "json", "--since", "1970-01-01T00:01:00Z")

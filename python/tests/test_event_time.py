@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 
 import numpy
@@ -28,6 +29,7 @@ NOON_MS = int(NOON.timestamp()) * 1000
         int(NOON.timestamp()),
         NOON_MS,
         float(NOON_MS),
+        Decimal(NOON_MS),
         Milliseconds(NOON_MS),
         "2015-05-17T12:00:00Z",
         "2015-05-17 12:00:00",
@@ -64,6 +66,8 @@ def test_what_is_missing_is_none(value: Any) -> None:
         "noon",
         "10:00:00",
         "1431864000",
+        "1712051201234",
+        "2015-05-17x10:05:03",
         "2015-02-30T00:00:00Z",
         "2015-05-17T12:00:00Zulu",
         "9999-12-31T24:00",

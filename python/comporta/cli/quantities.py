@@ -27,7 +27,7 @@ def moment(text: str) -> datetime:
 
     Raises `ValueError` in words.
     """
-    is_number = re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII)
+    is_number = re.fullmatch(r"(?!(?:19|20)\d{6}\Z)\d+(\.\d+)?", text, re.ASCII)  # 20150517 is a date
     try:
         milliseconds = TimeReader(None).read(float(text) if is_number else text)
         assert milliseconds is not None

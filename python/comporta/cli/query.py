@@ -56,10 +56,16 @@ def query(
 
 
 def flat(answer: Answer) -> Iterator[dict[str, output.Value]]:
-    """The rows of a table that an answer makes: a row an item for `top`, a column a rank for `quantiles`."""
+    """The rows of a table that an answer makes: a row an item for `top`, a column a rank for `quantiles`.
+
+    A field that is called as another column is `group.FIELD`.
+    """
     bucket = {} if answer["start"] is None else {"start": answer["start"], "end": answer["end"]}
-    group = {name: output.label(value) for name, value in answer["group"].items()}
     for value in _parts(answer["value"]):
+        group = {
+            f"group.{name}" if name in bucket or name in value else name: output.label(field)
+            for name, field in answer["group"].items()
+        }
         yield {**bucket, **group, **value}
 
 

@@ -170,7 +170,10 @@ def test_who_is_not_let_in_is_told_why_in_a_line(
     workplace.write("numbers.log", "1\n2\n")
     places = {
         "kafka": ("--source", f"kafka://{secured.kafka.server('SASL_SSL')}/numbers"),
-        "cassandra": ("--store", f"cassandra://{secured.cassandra.address}/numbers", "--dead", LETTERS),
+        "cassandra": (
+            *("--store", f"cassandra://{secured.cassandra.address}/numbers"),
+            *("--dead", LETTERS, "--claims", "redis://127.0.0.1:1"),
+        ),
         "redis": ("--claims", f"rediss://127.0.0.1:{secured.redis.port}"),
     }
     where = places[service]

@@ -119,7 +119,7 @@ defmodule Comporta.Config do
       progress_fd: descriptor(env, "PROGRESS_FD")
     }
 
-    {:ok, complete(config)}
+    {:ok, config |> complete() |> bounded()}
   catch
     {:invalid, variable, value, right} ->
       {:error, "COMPORTA_#{variable} is #{inspect(value)}: it must be #{right}"}
@@ -184,8 +184,8 @@ defmodule Comporta.Config do
     do: throw({:invalid, "SOURCE", "", "given, such as file:logs/*.log, or - for stdin"})
 
   # What stdin holds ends for good where it ends.
-  defp complete(%{source: "-"} = config), do: bounded(%{config | until_end: true})
-  defp complete(config), do: bounded(config)
+  defp complete(%{source: "-"} = config), do: %{config | until_end: true}
+  defp complete(config), do: config
 
   defp batch_bytes("kafka:" <> _topic), do: "1MiB"
   defp batch_bytes(_plain), do: "4MiB"

@@ -122,9 +122,9 @@ defmodule Comporta.Progress do
     {:noreply, state}
   end
 
-  def handle_info({port, :eof}, %{port: port} = state) when port != nil, do: alone(state)
+  def handle_info({port, :eof}, %{port: port} = state), do: alone(state)
   # So ends the descriptor where the command had not read all that was written to it.
-  def handle_info({:EXIT, port, _reason}, %{port: port} = state) when port != nil, do: alone(state)
+  def handle_info({:EXIT, port, _reason}, %{port: port} = state), do: alone(state)
   def handle_info(_message, state), do: {:noreply, state}
 
   # The command is gone.

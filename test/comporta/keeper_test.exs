@@ -40,6 +40,16 @@ defmodule Comporta.KeeperTest do
     {config, log}
   end
 
+  defp have_transform(config, body),
+    do: File.write!(config.file, config.file |> File.read!() |> String.replace("return {}", body))
+
+  # A pipeline whose transform never returns.
+  defp stuck(context, name) do
+    {config, _log} = config(context, name)
+    have_transform(config, "__import__('time').sleep(3600)")
+    config
+  end
+
   defp lines(range), do: Enum.map(range, &"#{&1}\n")
 
   defp keep(config),
@@ -107,7 +117,7 @@ defmodule Comporta.KeeperTest do
   test "one that cannot go on stops, and no other with it", context do
     {bad, _log} = config(context, "hopeless")
     {good, log} = config(context, "hopeful")
-    File.write!(bad.file, File.read!(bad.file) |> String.replace("return {}", "raise ValueError(line)"))
+    have_transform(bad, "raise ValueError(line)")
     keep(good)
     keeper = keep(bad)
     monitor = Process.monitor(keeper)
@@ -155,18 +165,6 @@ defmodule Comporta.KeeperTest do
     start_supervised!(Supervisor.child_spec({Keeper, {config, :among_others}}, id: :loading))
     await(fn -> File.exists?(config.file <> ".loading") end)
     assert stop_supervised(:loading) == :ok
-  end
-
-  # A pipeline whose transform never returns.
-  defp stuck(context, name) do
-    {config, _log} = config(context, name)
-
-    File.write!(
-      config.file,
-      File.read!(config.file) |> String.replace("return {}", "__import__('time').sleep(3600)")
-    )
-
-    config
   end
 
   test "a pipeline is started, and drained, from Elixir", context do

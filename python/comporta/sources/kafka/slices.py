@@ -193,11 +193,8 @@ class Fetched:
         self.data = data
 
     def has_next(self) -> bool:
-        if (
-            len(self.data) > MAGIC_INDEX and self.data[MAGIC_INDEX] < 2
-        ):  # a message may be shorter than a header
-            has_next: bool = MemoryRecords(self.data).has_next()
-            return has_next
+        if self.data[MAGIC_INDEX : MAGIC_INDEX + 1] in (b"\0", b"\1"):  # it may be shorter than HEADER
+            return bool(MemoryRecords(self.data).has_next())
         return next(record_batches(self.data), None) is not None
 
     def size_in_bytes(self) -> int:
